@@ -1,0 +1,46 @@
+"""The one error a user sees, and the statuses devport ends with; no other module invents either."""
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+
+class ExitStatus(IntEnum):
+    """What devport's own exit statuses mean; a service's status passes through unchanged."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    NO_SUCH_SERVICE = 3
+    CANNOT_EXECUTE = 126
+    NOT_FOUND = 127
+    HANGUP = 129
+    INTERRUPTED = 130
+    PIPE = 141
+    TERMINATED = 143
+
+
+class DevportError(Exception):
+    """Something the user has to hear: `cannot VERB THING: why`, lower case, one line, no full stop.
+
+    Raised anywhere below `cli`, which alone prints it (behind `devport: `) and ends with `status`.
+    """
+
+    def __init__(self, message: str, status: int = ExitStatus.FAILED) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = int(status)
+
+
+class UsageError(DevportError):
+    """The command line or a file says something devport cannot take: status 2, nothing started."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, ExitStatus.USAGE)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """` (did you mean NAME?)` for the known word closest to `word`, or nothing; for the end of a message."""
+    import difflib  # noqa: PLC0415 - only ever needed on the way to an error
+
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]}?)" if close else ""
