@@ -93,3 +93,34 @@ class Project(NamedTuple):
     warnings: tuple[str, ...] = ()
     strict_ports: bool | None = None
     port_range: tuple[int, int] | None = None
+
+
+class View(NamedTuple):
+    """How a run is shown.
+
+    `timestamp` is a strftime format, None for none; `quiet` names entries whose lines are not shown
+    (what devport says about them still is); `json` prints one object a line instead.
+    """
+
+    colour: bool = False
+    prefix: bool = True
+    timestamp: str | None = "%H:%M:%S"
+    json: bool = False
+    quiet: frozenset[str] = frozenset()
+
+
+class RunOptions(NamedTuple):
+    """What the command line says about one run: values for the engine, no flags' names.
+
+    `grace` seconds before SIGKILL where a service has no `stop-timeout`; `base` asks for foreman's
+    port numbers; `strict` None leaves it to the project's file; `pty` None leaves it to devport.
+    """
+
+    grace: float = 5.0
+    base: int | None = None
+    strict: bool | None = None
+    reassign: frozenset[str] = frozenset()
+    env_wins: bool = False
+    keep_going: bool = False
+    pty: bool | None = None
+    view: View = View()
