@@ -1,0 +1,90 @@
+"""Taking services for this process: their identity locks, and their ports, held until the spawn.
+
+All or nothing as far as ports go: a port that somebody else has is an error before anything starts.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from devport.context import Context
+from devport.errors import DevportError
+from devport.launch import Launch
+from devport.model import RunOptions
+from devport.registry.locks import Holder, Lock, acquire_all, this_process
+from devport.registry.owner import check_free
+from devport.registry.ports import Held
+from devport.registry.record import utc
+from devport.registry.store import Store
+
+
+class PortHold:
+    """The ports of one service, bound so that nobody else takes them, until `release`."""
+
+    def __init__(self, ports: Iterable[int]) -> None:
+        self._held: list[Held] = []
+        try:
+            for port in ports:
+                self._held.append(Held(port))
+        except DevportError:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Let the service have them."""
+        while self._held:
+            self._held.pop().release()
+
+
+def lock_services(
+    context: Context, launches: Sequence[Launch], mode: str
+) -> tuple[dict[str, Lock], dict[str, Holder]]:
+    """The identity locks of `launches` that could be had, by hash, and who holds the others."""
+    store = Store(context.state_dir)
+    me = this_process(context, mode)
+    wanted = {
+        store.lock_path(one.hash): me._replace(
+            name=one.service.name, cwd=one.service.cwd, port=next(iter(one.ports.values()), None)
+        )
+        for one in launches
+    }
+    hashes = {store.lock_path(one.hash): one.hash for one in launches}
+    locks, holders = acquire_all(wanted)
+    return (
+        {hashes[path]: lock for path, lock in locks.items()},
+        {hashes[path]: holder for path, holder in holders.items()},
+    )
+
+
+def hold_ports(context: Context, launches: Sequence[Launch], options: RunOptions) -> dict[str, PortHold]:
+    """The ports of `launches`, by hash; DevportError naming the owner of the first that is taken."""
+    holds: dict[str, PortHold] = {}
+    try:
+        for one in launches:
+            holds[one.hash] = PortHold(one.ports.values())
+    except DevportError as error:
+        for hold in holds.values():
+            hold.release()
+        taken = obstacle(context, one, options)
+        raise DevportError(taken or error.message) from error
+    return holds
+
+
+def obstacle(context: Context, launch: Launch, options: RunOptions) -> str | None:
+    """Why `launch` cannot be spawned now: a port of its own that somebody else has."""
+    return check_free(
+        launch.service.name,
+        launch.ports.values(),
+        Store(context.state_dir),
+        launch.hash,
+        movable=options.base is None,
+    )
+
+
+def release(context: Context, locks: Mapping[str, Lock]) -> None:
+    """Give the services back, and note that they were up until now."""
+    now = utc(context.wall())
+    try:
+        Store(context.state_dir).update_all({hash_: lambda old: old._replace(last_up=now) for hash_ in locks})
+    except DevportError as error:
+        context.say(f"devport: {error.message}")
+    for lock in locks.values():
+        lock.release()

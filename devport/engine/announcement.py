@@ -1,0 +1,61 @@
+"""What is said of a job when its state changes: pure, one sentence and its fields for `--json`."""
+
+import signal
+from typing import NamedTuple
+
+from devport.engine.group import shell_status
+from devport.engine.job import Transition
+from devport.engine.lifecycle import Cause, Kind, State
+
+_ALIVE = {State.STARTING, State.READY}
+_ENDING = {State.STOPPING, State.KILLING}
+
+
+class Announcement(NamedTuple):
+    """`text` follows the service's name; `fields` are an event for programs."""
+
+    text: str
+    fields: dict[str, object]
+
+
+def announcement(  # noqa: PLR0911 - one line for each thing there is to say
+    transition: Transition, port: int | None
+) -> Announcement | None:
+    """What to say of `transition`; None where it is nobody's business. `port` is the service's PORT."""
+    job, before, event = transition
+    lifecycle, state = job.lifecycle, job.lifecycle.state
+    if event.kind is Kind.SPAWNED and job.process is not None:
+        return _started(job.process.pid, port)
+    if event.kind is Kind.EXITED and before in _ALIVE:
+        return _exited(event.status, leftovers=event.leftovers)
+    if state is State.KILLING and before is State.STOPPING and event.kind is Kind.TIMEOUT:
+        text = f"did not stop within {lifecycle.grace:g} s, killing it"
+        return Announcement(text, {"event": "killing", "grace": lifecycle.grace})
+    if state is State.FAILED and before is not state:
+        return Announcement(f"failed: {lifecycle.fault}", {"event": "failed", "reason": lifecycle.fault})
+    if state is State.STOPPING and before in _ALIVE and lifecycle.cause is Cause.FAULT:
+        return Announcement(f"is being stopped: {lifecycle.fault}", {"event": "unhealthy"})
+    if before in _ENDING and state not in _ENDING and lifecycle.cause is not Cause.ENDED:
+        return Announcement("stopped", {"event": "stopped", "status": shell_status(lifecycle.status or 0)})
+    return None
+
+
+def _started(pid: int, port: int | None) -> Announcement:
+    if port is None:
+        return Announcement(f"started (pid {pid})", {"event": "started", "pid": pid})
+    return Announcement(f"started (pid {pid}, port {port})", {"event": "started", "pid": pid, "port": port})
+
+
+def _exited(status: int, *, leftovers: bool) -> Announcement:
+    text = f"exited with status {status}" if status >= 0 else f"was killed by {signal_name(-status)}"
+    if leftovers:
+        text += ", leaving processes that are stopped now"
+    return Announcement(text, {"event": "exited", "status": shell_status(status)})
+
+
+def signal_name(number: int) -> str:
+    """`SIGTERM` for 15; a real-time signal by its number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,96 @@
+"""The guardian: a process between the caller and the supervisor, so that nothing survives a kill -9.
+
+`guarded` forks. The parent keeps the pid the caller knows, hands every signal on, and waits; the
+child, in a session of its own, does the work. Whichever is killed, the other ends what is left: the
+parent, a subreaper, inherits all that the child had, and the child notices the parent's end by a pipe.
+(docs/decisions/003 has the other ways and what they miss.) The guardian decides nothing else.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+
+from devport.engine import descendants
+from devport.engine.group import shell_status
+from devport.engine.lifecycle import KILL_PATIENCE
+from devport.engine.signals import HEARD
+
+_FROM_KERNEL = 0x80  # si_code SI_KERNEL (sigaction(2)): typed at the terminal, not sent by a process
+_TYPED = {signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP}
+
+
+def guarded(work: Callable[[int], int], *, share_terminal: bool = False) -> int:
+    r"""Do `work` in a guarded child; returns its status, in the child as in the parent.
+
+    `work` is given a descriptor that reads end-of-file when the guardian has died. With
+    `share_terminal` what is typed at the terminal (Ctrl-C, Ctrl-\, Ctrl-Z) is not handed on: the
+    service sits in the terminal's own process group and has it already.
+    """
+    deaf = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(write)
+        if share_terminal:
+            os.setpgid(0, 0)
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # saying something must not stop us
+        else:
+            os.setsid()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        return work(read)
+    os.close(read)
+    descendants.become_subreaper()
+    _hear_what_is_ignored_by_default()
+    status = _wait(pid, typed=not share_terminal, deaf=deaf)
+    _sweep()
+    os.close(write)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return shell_status(status)
+
+
+def _hear_what_is_ignored_by_default() -> None:
+    """Elsewhere than on Linux a blocked signal whose default is to be ignored never becomes pending."""
+    for number in (signal.SIGCHLD, signal.SIGCONT, signal.SIGWINCH):
+        signal.signal(number, lambda *_: None)
+
+
+def _wait(pid: int, *, typed: bool, deaf: bool) -> int:
+    """Hand signals on to `pid` until it ends (its exit code, or minus a signal); stop when it stops."""
+    while True:
+        number, at_terminal = _next_signal()
+        if number == signal.SIGCHLD:
+            changed, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
+            if changed and not os.WIFSTOPPED(status):
+                return os.waitstatus_to_exitcode(status)
+            if changed:
+                os.kill(os.getpid(), signal.SIGSTOP)
+                os.kill(pid, signal.SIGCONT)
+        elif at_terminal and not typed:
+            if number == signal.SIGTSTP:  # the service has stopped; the shell waits to see us stop
+                os.kill(os.getpid(), signal.SIGSTOP)
+        elif not (number == signal.SIGHUP and deaf):
+            os.kill(pid, number)
+
+
+def _next_signal() -> tuple[int, bool]:
+    """The next signal, and whether it was typed at the terminal."""
+    if not hasattr(signal, "sigwaitinfo"):  # macOS does not tell: take what can be typed as typed
+        number = signal.sigwait(HEARD)
+        return number, number in _TYPED
+    info = signal.sigwaitinfo(HEARD)
+    return info.si_signo, info.si_code == _FROM_KERNEL and info.si_signo in _TYPED
+
+
+def _sweep() -> None:
+    """End whatever the child left: nothing after an orderly end, everything after a kill -9."""
+    while left := list(descendants.below(os.getpid())):
+        for pid in left:
+            descendants.send(pid, signal.SIGKILL)
+        if signal.sigtimedwait([signal.SIGCHLD], KILL_PATIENCE) is None:
+            return  # the kernel will not let them die
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return

@@ -1,0 +1,103 @@
+"""A running service: one Lifecycle, and the Process and Stream of its present life.
+
+`apply` is the only code in devport that turns a decision into a spawn or a signal. Facts that result
+go to `send`, never straight back into the lifecycle: a transition is over before the next begins.
+"""
+
+import os
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from devport.encoding import printable
+from devport.engine.lifecycle import SPAWNED, Action, Event, Kind, Lifecycle, State
+from devport.engine.printer import Stream
+from devport.engine.process import Command, Process, Spawner, Stdio, is_executable_error
+from devport.errors import ExitStatus
+
+DRAIN = 1 << 20
+"""Bytes read at most from a service that has ended; no pipe of ours holds more."""
+CHUNK = 256 << 10
+"""Bytes read at once."""
+
+
+class Hold(Protocol):
+    """Something kept for the service until just before it is spawned: its ports, bound."""
+
+    def release(self) -> None:
+        """Let go."""
+
+
+class Transition(NamedTuple):
+    """What observers are told: `job` went from `before` to its present state because of `event`."""
+
+    job: "Job"
+    before: State
+    event: Event
+
+
+class Job:
+    """`name` in messages, `command` and `stdio` for each spawn, `hold` released before the first."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        command: Command,
+        stdio: Stdio,
+        lifecycle: Lifecycle,
+        stream: Stream,
+        hold: Hold | None = None,
+    ) -> None:
+        self.name, self.command, self.stdio = name, command, stdio
+        self.lifecycle, self.stream, self.hold = lifecycle, stream, hold
+        self.process: Process | None = None
+        self.check: Callable[[], str | None] = lambda: None  # why it must not be spawned now, if so
+
+    def apply(self, action: Action, spawner: Spawner, send: Callable[["Job", Event], None]) -> None:
+        """Do `action`; what comes of it is sent as an event."""
+        if action.signal is not None:
+            if self.process is not None:
+                self.process.signal(action.signal)
+            return
+        send(self, self._spawn(spawner))
+
+    def _spawn(self, spawner: Spawner) -> Event:
+        if self.hold is not None:
+            self.hold.release()
+            self.hold = None
+        if (obstacle := self.check()) is not None:
+            return Event(Kind.SPAWN_FAILED, ExitStatus.FAILED, obstacle)
+        try:
+            self.process = spawner.spawn(self.command, self.stdio)
+        except OSError as error:
+            found = error.errno is not None and is_executable_error(error.errno)
+            status = ExitStatus.CANNOT_EXECUTE if found else ExitStatus.NOT_FOUND
+            what = printable(error.filename) if error.filename else "a new process"
+            return Event(Kind.SPAWN_FAILED, status, f"cannot run {what}: {error.strerror}")
+        except ValueError as error:  # a NUL in a word or a value
+            return Event(Kind.SPAWN_FAILED, ExitStatus.NOT_FOUND, f"cannot run: {error}")
+        return SPAWNED
+
+    def drain(self) -> bool:
+        """Print what the process wrote before it ended; whether its output came to an end."""
+        process = self.process
+        if process is None or process.output is None:
+            return True
+        left = DRAIN
+        while left > 0:
+            chunk = read(process.output)
+            if not chunk:
+                return chunk is not None
+            left -= len(chunk)
+            self.stream.feed(chunk)
+        return False
+
+
+def read(descriptor: int) -> bytes | None:
+    """What is there to read: bytes, none at the end of the output, None where there is nothing now."""
+    try:
+        return os.read(descriptor, CHUNK)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""  # EIO: nobody has the other side of the pty open any more (Linux)

@@ -1,0 +1,275 @@
+"""The one loop: waits for output, signals, exits and deadlines, and feeds the lifecycles.
+
+Both frames run it; they differ in the values they give it. Two selectors: `_control` for what must
+always be heard, and inside it `_outputs` for the services' output, which is left alone while the sink
+is full, so that a stalled reader stalls the services and nothing else. Knows no policy.
+"""
+
+import os
+import selectors
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from devport.engine.job import Job, Transition, read
+from devport.engine.lifecycle import GONE, TIMEOUT, Event, Kind, State
+from devport.engine.printer import Printer
+from devport.engine.process import Process, Spawner
+from devport.engine.reaper import Reaper
+
+QUIET = 0.05
+"""Seconds without output after which an ended service whose pipe somebody holds open counts as silent."""
+LINGER = 0.5
+"""Seconds that such a service's output is waited for at most."""
+
+
+class Ending(NamedTuple):
+    """An ended service whose output has not come to an end: `event` is held back until it has."""
+
+    event: Event
+    quiet: float
+    until: float
+
+
+class Loop:
+    """Runs `jobs`; `printer` prints, `now` is monotonic seconds.
+
+    Observers are called with each Transition; `on_reader_gone` once, when nobody reads the output any
+    more; `on_trouble` once with the errno when the output cannot be written (a full disk).
+    """
+
+    def __init__(self, printer: Printer, spawner: Spawner, now: Callable[[], float]) -> None:
+        self.printer, self.spawner, self._clock = printer, spawner, now
+        self.jobs: list[Job] = []
+        self.reaper = Reaper()
+        self.observers: list[Callable[[Transition], None]] = []
+        self.on_reader_gone: Callable[[], None] = lambda: None
+        self.on_trouble: Callable[[int], None] = lambda _errno: None
+        self._events: deque[tuple[Job, Event]] = deque()
+        self._deadlines: dict[Job, float] = {}
+        self._endings: dict[Job, Ending] = {}
+        self._owners: dict[Process, Job] = {}
+        self._ready: deque[Job] = deque()  # has output that was not read because the sink was full
+        self._suspended = 0.0  # seconds spent stopped, which no deadline shall count
+        self._control = selectors.DefaultSelector()
+        self._outputs = selectors.DefaultSelector()
+        self._control.register(self._outputs, selectors.EVENT_READ, None)
+        self._waiting_for_reader = False
+        self._told = self._troubled = False
+        self._listening = True
+
+    def now(self) -> float:
+        """Seconds of the loop's own time, which stands still while devport is suspended."""
+        return self._clock() - self._suspended
+
+    def watch(self, descriptor: int, callback: Callable[[], None]) -> None:
+        """Call `callback` whenever `descriptor` is readable."""
+        self._control.register(descriptor, selectors.EVENT_READ, callback)
+
+    def unwatch(self, descriptor: int) -> None:
+        """Stop watching `descriptor`."""
+        self._control.unregister(descriptor)
+
+    def send(self, job: Job, event: Event) -> None:
+        """Tell `job`'s lifecycle; taken up in order, after the transition under way."""
+        self._events.append((job, event))
+
+    def run(self, finished: Callable[[], bool]) -> None:
+        """Until `finished`."""
+        self._settle()
+        while not finished():
+            self.turn(self._timeout())
+
+    def turn(self, timeout: float | None) -> None:
+        """Wait for something to happen, at most `timeout` seconds, and deal with all of it."""
+        self._listen(not self.printer.sink.full)
+        for key, _ in self._control.select(0 if self._ready and self._listening else timeout):
+            if key.data is not None:
+                key.data()
+        self._read_outputs()
+        self._pass_deadlines()
+        self._settle()
+        self._watch_reader()
+
+    # time
+
+    def _timeout(self) -> float | None:
+        dues = [*self._deadlines.values(), *(ending.quiet for ending in self._endings.values())]
+        if (partial := self.printer.deadline) is not None:
+            dues.append(partial - self._suspended)
+        return max(0.0, min(dues) - self.now()) if dues else None
+
+    def _pass_deadlines(self) -> None:
+        now = self.now()
+        if self.printer.partial:
+            self.printer.show_partial()
+        for job in [job for job, due in self._deadlines.items() if due <= now]:
+            self.send(job, TIMEOUT)
+        for job in [job for job, ending in self._endings.items() if ending.quiet <= now]:
+            self._end(job)
+
+    # events
+
+    def _settle(self) -> None:
+        while self._events:
+            job, event = self._events.popleft()
+            self._handle(job, event)
+
+    def _handle(self, job: Job, event: Event) -> None:
+        lifecycle = job.lifecycle
+        before = lifecycle.state
+        actions = lifecycle.handle(event, self.now())
+        if lifecycle.deadline is None:
+            self._deadlines.pop(job, None)
+        else:
+            self._deadlines[job] = lifecycle.deadline
+        if before is State.KILLING and lifecycle.state is State.FAILED:
+            self._abandon(job)
+        transition = Transition(job, before, event)
+        for observer in self.observers:
+            observer(transition)
+        for action in actions:
+            job.apply(action, self.spawner, self._took)
+
+    def _took(self, job: Job, event: Event) -> None:
+        """A spawn's outcome: its process is watched from now on."""
+        if event.kind is Kind.SPAWNED and job.process is not None:
+            self.reaper.add(job.process)
+            self._owners[job.process] = job
+            if job.process.output is not None:
+                self._outputs.register(job.process.output, selectors.EVENT_READ, job)
+        self.send(job, event)
+
+    # output
+
+    def _listen(self, listen: bool) -> None:
+        """Hear the services' output, or leave it where it is."""
+        if listen != self._listening:
+            self._listening = listen
+            if listen:
+                self._control.register(self._outputs, selectors.EVENT_READ, None)
+            else:
+                self._control.unregister(self._outputs)
+
+    def _read_outputs(self) -> None:
+        """Read once from each service that has something, in turn, while the sink takes it.
+
+        Who was not reached this time comes first next time: a flood cannot starve a whisper.
+        """
+        sink = self.printer.sink
+        if sink.full:
+            return
+        if not self._ready:
+            self._ready.extend(key.data for key, _ in self._outputs.select(0))
+        while self._ready and not sink.full:
+            self._read(self._ready.popleft())
+
+    def _read(self, job: Job) -> None:
+        process = job.process
+        if process is None or process.output is None:
+            return
+        chunk = read(process.output)
+        if chunk:
+            job.stream.feed(chunk)
+            if (ending := self._endings.get(job)) is not None:
+                self._endings[job] = ending._replace(quiet=min(self.now() + QUIET, ending.until))
+        elif chunk is not None:
+            self._close_output(job)
+            if job in self._endings:
+                self._end(job)
+
+    def _close_output(self, job: Job) -> None:
+        process = job.process
+        if process is not None and process.output is not None:
+            self._outputs.unregister(process.output)
+            process.close()
+        job.stream.end()
+
+    def _watch_reader(self) -> None:
+        """Ask to be woken once the sink takes more, while it holds something; note a reader that left."""
+        sink = self.printer.sink
+        wanted = bool(sink.queue) and not sink.closed
+        if wanted and not self._waiting_for_reader:
+            self._control.register(sink.fd, selectors.EVENT_WRITE, sink.flush)
+        elif self._waiting_for_reader and not wanted:
+            self._control.unregister(sink.fd)
+        self._waiting_for_reader = wanted
+        if sink.trouble and not self._troubled:
+            self._troubled = True
+            self.on_trouble(sink.trouble)
+        if sink.closed and not self._told:
+            self._told = True
+            self.on_reader_gone()
+            self._settle()
+
+    # exits
+
+    def reap(self) -> None:
+        """After SIGCHLD: see whose process ended, and whose tree is empty."""
+        for process in self.reaper.gone():
+            self._finish(process, GONE)
+        for process, status in self.reaper.collect():
+            event = Event(Kind.EXITED, status, leftovers=bool(process.leftovers))
+            if event.leftovers:
+                job = self._owners[process]
+                job.drain()
+                self.send(job, event)
+            else:
+                self._finish(process, event)
+
+    def _finish(self, process: Process, event: Event) -> None:
+        """The tree is empty: take what it wrote, then say so."""
+        job = self._owners.pop(process)
+        now = self.now()
+        self._endings[job] = Ending(event, now + QUIET, now + LINGER)
+        if job.drain():
+            self._end(job)
+
+    def _end(self, job: Job) -> None:
+        ending = self._endings.pop(job)
+        self._close_output(job)
+        job.process = None
+        self.send(job, ending.event)
+
+    def _abandon(self, job: Job) -> None:
+        """Give up on a process that survived SIGKILL."""
+        if job.process is not None:
+            self.reaper.forget(job.process)
+            self._owners.pop(job.process, None)
+            self._close_output(job)
+            job.process = None
+
+    # the whole
+
+    def processes(self) -> Iterable[Process]:
+        """The processes of all jobs that have one."""
+        return (job.process for job in self.jobs if job.process is not None)
+
+    def suspend(self) -> None:
+        """Stop all services and devport itself, until somebody continues it."""
+        for process in self.processes():
+            process.forward(signal.SIGSTOP)
+        began = self._clock()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        self._suspended += self._clock() - began
+        for process in self.processes():
+            process.forward(signal.SIGCONT)
+
+    def flush(self, stalled: Callable[[], float | None]) -> int:
+        """Wait until the reader has taken everything; returns how many bytes were dropped.
+
+        `stalled` tells how long a reader may take nothing (seconds, None: for ever).
+        """
+        sink = self.printer.sink
+        while sink.queue and not sink.closed:
+            before = sink.written
+            self._watch_reader()
+            patience = stalled()
+            woken = self._control.select(patience)
+            for key, _ in woken:
+                if key.data is not None:
+                    key.data()
+            if not woken and patience is not None and sink.written == before:
+                return sink.drop()
+        return 0

@@ -1,0 +1,281 @@
+"""One life of a service on the operating system's side: fork, exec, and signals to its whole tree.
+
+The only module that forks a service, and the only one that signals one. Own fork and not
+`subprocess`: a subreaper must wait for processes it did not start, which `Popen` cannot bear, and
+the child's side needs what Popen does not offer (docs/decisions/003). Nothing here waits for a
+process: that is the reaper's.
+"""
+
+import errno
+import fcntl
+import os
+import pty
+import resource
+import signal
+import struct
+import termios
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, NoReturn
+
+from devport.encoding import encode
+from devport.engine import descendants
+
+_CATCHABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+_SHOWN = 60
+_STDERR = 2
+_NO_WAKE = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
+
+
+class Command(NamedTuple):
+    """What is executed: words, environment and working directory, and the token the tree is known by."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    cwd: str
+    token: str
+
+
+class Image(NamedTuple):
+    """A Command as execve(2) takes it."""
+
+    argv: list[bytes]
+    environment: dict[bytes, bytes]
+    cwd: bytes
+
+
+class Stdio(NamedTuple):
+    """Where a process reads and writes.
+
+    `terminal` (columns, rows) asks for a pty of its own; `inherit` leaves devport's own descriptors
+    and its process group `group` to the child, whose terminal it then is; else a pipe.
+    """
+
+    terminal: tuple[int, int] | None = None
+    inherit: bool = False
+    group: int | None = None
+
+
+class Process:
+    """A process that devport started and has not reaped, with what is left of its tree.
+
+    `output` is the descriptor to read from (None when inherited). While the leader is not reaped, its
+    pid cannot be used again, so signals to its group hit nobody else.
+    """
+
+    def __init__(self, pid: int, token: str, output: int | None, *, shared_group: bool) -> None:
+        self.pid, self.token, self.output, self.shared_group = pid, token, output, shared_group
+        self.leftovers: set[int] = set()  # adopted members of the tree, alive when last looked at
+        self.exited = False  # the leader is a zombie, kept until the tree is empty
+        self._last: int | None = None  # the signal that members who turn up later get too
+        self._had: set[int] = set()
+
+    def signal(self, number: int) -> None:
+        """Send `number` to the whole tree, and CONT behind it so that a stopped process hears it.
+
+        SIGKILL also goes to descendants that left the group while their parents live.
+        """
+        self._last = number
+        self._had.clear()
+        self.forward(number)
+        if number == signal.SIGKILL or self.shared_group:
+            for pid in list(descendants.below(self.pid)):
+                self._one(pid, number)
+        self.catch_up()
+
+    def forward(self, number: int) -> None:
+        """Send `number` to the group alone."""
+        self._group(number)
+        if number not in _NO_WAKE:
+            self._group(signal.SIGCONT)
+
+    def _group(self, number: int) -> None:
+        if self.shared_group:
+            descendants.send(self.pid, number)
+            return
+        try:
+            os.killpg(self.pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass  # only zombies are left (macOS says EPERM then), or all became another user
+
+    def _one(self, pid: int, number: int) -> None:
+        self._had.add(pid)
+        if descendants.send(pid, number) and number not in _NO_WAKE:
+            descendants.send(pid, signal.SIGCONT)
+
+    def catch_up(self) -> None:
+        """Send the last signal to leftovers that have not had it."""
+        if self._last is None:
+            return
+        for pid in self.leftovers - self._had:
+            known = descendants.stat(pid)
+            if known is not None and known.group == self.pid and self._last != signal.SIGKILL:
+                self._had.add(pid)  # had it as a member of the group
+            else:
+                self._one(pid, self._last)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Tell a process on a pty of its own the new size; the kernel sends it SIGWINCH."""
+        if self.output is not None:
+            try:
+                termios.tcsetwinsize(self.output, (rows, columns))
+            except OSError:
+                pass  # a pipe
+
+    def close(self) -> None:
+        """Give up the output; the process itself is not touched."""
+        if self.output is not None:
+            os.close(self.output)
+            self.output = None
+
+
+class Spawner:
+    """Starts processes; knows what devport changed about itself that children must not inherit."""
+
+    def __init__(self, pipe_bytes: int = 256 << 10) -> None:
+        self.pipe_bytes = pipe_bytes
+        self.nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._keep_inherited_descriptors()
+        # Handlers are reset by exec; what is ignored (nohup's HUP, Python's own PIPE) would be inherited.
+        self.ignored = [n for n in _CATCHABLE if signal.getsignal(n) == signal.SIG_IGN]
+
+    @staticmethod
+    def _keep_inherited_descriptors() -> None:
+        """What devport's caller left open (a lock, a pipe) stays with devport and goes to no child."""
+        for name in os.listdir("/dev/fd"):
+            try:
+                if int(name) > _STDERR:
+                    os.set_inheritable(int(name), False)
+            except OSError:
+                pass  # the descriptor of the listing itself
+
+    def raise_nofile(self) -> None:
+        """As many descriptors as the system allows; children get the limit that devport itself got."""
+        soft, hard = self.nofile
+        if soft != hard:
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            except (OSError, ValueError):
+                pass  # macOS refuses "infinity" here; the soft limit then stays
+
+    def spawn(self, command: Command, stdio: Stdio) -> Process:
+        """Start `command`; returns once it is executing.
+
+        Raises OSError with the errno of what failed and, as `filename`, the path it failed on.
+        """
+        argv = [encode(word) for word in command.argv]
+        environment = {encode(name): encode(value) for name, value in command.environment.items()}
+        image = Image(argv, environment, encode(command.cwd))
+        status_read, status_write = os.pipe()
+        output: int | None = None
+        try:
+            output, write = self._output(stdio)
+            pid = self._fork(image, stdio, write, status_write)
+        except OSError:
+            os.close(status_read)
+            if output is not None:
+                os.close(output)
+            raise
+        finally:
+            os.close(status_write)
+        self._await_exec(pid, status_read, output)
+        if output is not None:
+            os.set_blocking(output, False)
+        return Process(pid, command.token, output, shared_group=stdio.inherit)
+
+    def _fork(self, image: "Image", stdio: Stdio, write: int | None, status: int) -> int:
+        """Fork with every signal blocked, so that none runs a handler of ours in the child."""
+        parent = os.getpid()
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _CATCHABLE)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._become(image, stdio, parent, write, status)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            if write is not None:
+                os.close(write)
+        return pid
+
+    def _output(self, stdio: Stdio) -> tuple[int | None, int | None]:
+        if stdio.inherit:
+            return None, None
+        if stdio.terminal is None:
+            read, write = os.pipe()
+            if hasattr(fcntl, "F_SETPIPE_SZ"):
+                try:
+                    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, self.pipe_bytes)
+                except OSError:
+                    pass  # over the user's budget (pipe(7)): 64 KiB will do
+            return read, write
+        return _open_pty(*stdio.terminal)
+
+    @staticmethod
+    def _await_exec(pid: int, status: int, output: int | None) -> None:
+        """Read what the child says of its exec: nothing, or `errno NUL path`; bounded by exec itself."""
+        with open(status, "rb") as file:
+            report = file.read()
+        if not report:
+            return
+        os.waitpid(pid, 0)
+        if output is not None:
+            os.close(output)
+        number, _, path = report.partition(b"\0")
+        raise OSError(int(number), os.strerror(int(number)), path.decode("utf-8", "backslashreplace"))
+
+    def _become(self, image: "Image", stdio: Stdio, parent: int, output: int | None, status: int) -> NoReturn:
+        """The child's side between fork and exec: system calls only, and `_exit` whatever happens."""
+        path = image.argv[0]
+        try:
+            self._detach(stdio, parent, output)
+            for number in self.ignored:
+                signal.signal(number, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_NOFILE, self.nofile)
+            path = image.cwd
+            os.chdir(path)
+            path = image.argv[0]
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            os.execvpe(path, image.argv, image.environment)
+        except OSError as error:
+            os.write(status, b"%d\0%s" % (error.errno or errno.EINVAL, path))
+        except BaseException:  # noqa: BLE001 - nothing may unwind into the parent's frames
+            os.write(status, b"%d\0%s" % (errno.EINVAL, path))
+        finally:
+            os._exit(127)
+
+    def _detach(self, stdio: Stdio, parent: int, output: int | None) -> None:
+        if stdio.inherit:
+            if stdio.group is not None:
+                os.setpgid(0, stdio.group)  # the terminal's foreground group, which devport has left
+        else:
+            os.setsid()
+        if not descendants.die_with(parent):
+            os._exit(127)
+        if output is not None:
+            if stdio.terminal is not None:
+                fcntl.ioctl(output, termios.TIOCSCTTY, 0)
+            os.dup2(self.null, 0)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+
+
+def _open_pty(columns: int, rows: int) -> tuple[int, int]:
+    """A new pty (master, slave) of that size that passes bytes as they are and echoes nothing."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    modes = termios.tcgetattr(slave)
+    modes[1] &= ~termios.OPOST  # else the terminal makes CR LF of each LF, and a real one does it again
+    modes[3] &= ~termios.ECHO
+    termios.tcsetattr(slave, termios.TCSANOW, modes)
+    return master, slave
+
+
+def is_executable_error(number: int) -> bool:
+    """Whether errno `number` of a failed exec means "found, but cannot be executed" (126, else 127)."""
+    return number in {errno.EACCES, errno.ENOEXEC, errno.EPERM, errno.EISDIR, errno.E2BIG}
+
+
+def first_line(words: Iterable[str]) -> str:
+    """A command for a message: its words, cut at 60 characters."""
+    text = " ".join(words)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -1,0 +1,112 @@
+"""The one waiter of the process: tells whose service ended, and reaps whatever else was adopted.
+
+Peek, kill, reap: a dead leader is only looked at (WNOWAIT) while others of its tree live, so that its
+pid, which is their group's number, cannot be given to a stranger that the next signal would hit.
+Decides nothing; nothing else in devport may call wait.
+"""
+
+import os
+from collections.abc import Iterator
+
+from devport.engine import descendants
+from devport.engine.process import Process
+
+_PEEK = os.WEXITED | os.WNOHANG | os.WNOWAIT
+
+
+class Reaper:
+    """The processes that devport started, by pid, until they are reaped."""
+
+    def __init__(self) -> None:
+        self.leaders: dict[int, Process] = {}
+
+    def add(self, process: Process) -> None:
+        """From now on `process` is reported when it ends."""
+        self.leaders[process.pid] = process
+
+    def collect(self) -> list[tuple[Process, int]]:
+        """The leaders that ended since the last call, with their statuses (minus n: killed by signal n).
+
+        Those that left nobody behind are reaped; the others say so by `leftovers`.
+        """
+        ended = []
+        for pid, status in self._dead():
+            process = self.leaders.get(pid)
+            if process is None:
+                os.waitpid(pid, 0)  # an adopted orphan
+                continue
+            process.exited = True
+            self._look(process, self.adopted())
+            if not process.leftovers:
+                self._reap(process)
+            ended.append((process, status))
+        return ended
+
+    def gone(self) -> list[Process]:
+        """Of the leaders that left others behind, those whose tree is empty now; they are reaped."""
+        waiting = [process for process in self.leaders.values() if process.exited]
+        if not waiting:
+            return []
+        adopted = self.adopted()
+        for process in waiting:
+            self._look(process, adopted)
+            process.catch_up()
+        empty = [process for process in waiting if not process.leftovers]
+        for process in empty:
+            self._reap(process)
+        return empty
+
+    def forget(self, process: Process) -> None:
+        """Give up a process that the kernel will not let die."""
+        self.leaders.pop(process.pid, None)
+
+    def adopted(self) -> set[int]:
+        """Living children that devport did not start."""
+        found = set(descendants.children(os.getpid())) - self.leaders.keys()
+        return {
+            pid for pid in found if (known := descendants.stat(pid)) is not None and known.state not in "ZX"
+        }
+
+    def _dead(self) -> Iterator[tuple[int, int]]:
+        """Each zombie child that is not being kept, once; reaped or kept by the caller before the next."""
+        while not any(process.exited for process in self.leaders.values()):
+            if (dead := self._peek(os.P_ALL, 0)) is None:
+                return
+            yield dead
+        # A kept zombie would be the answer to P_ALL every time: ask for each of the others.
+        for pid in {*descendants.children(os.getpid()), *self.leaders}:
+            process = self.leaders.get(pid)
+            if (process is None or not process.exited) and (dead := self._peek(os.P_PID, pid)) is not None:
+                yield dead
+
+    @staticmethod
+    def _peek(kind: int, pid: int) -> tuple[int, int] | None:
+        try:
+            info = os.waitid(kind, pid, _PEEK)
+        except ChildProcessError:
+            return None
+        if info is None:
+            return None
+        return info.si_pid, info.si_status if info.si_code == os.CLD_EXITED else -info.si_status
+
+    def _reap(self, process: Process) -> None:
+        os.waitpid(process.pid, 0)
+        del self.leaders[process.pid]
+
+    def _look(self, process: Process, adopted: set[int]) -> None:
+        """Which of the adopted are of this tree; the last tree that is left gets what nobody else claims."""
+        alone = all(other.exited for other in self.leaders.values())
+        process.leftovers = {
+            pid
+            for pid in adopted
+            if (known := descendants.stat(pid)) is not None
+            and (
+                process.pid in {known.group, known.session}
+                or descendants.carries(pid, process.token)
+                or (alone and not self._claimed(pid, known))
+            )
+        }
+
+    def _claimed(self, pid: int, known: descendants.Stat) -> bool:
+        others = self.leaders.values()
+        return any(o.pid in {known.group, known.session} or descendants.carries(pid, o.token) for o in others)

@@ -1,0 +1,221 @@
+"""The foreground frame: many jobs in one window, until one of them ends or somebody stops them.
+
+Values around the engine and nothing of its own: which jobs, what each signal means, what is said.
+"""
+
+import os
+import signal
+from collections.abc import Sequence
+
+from devport.claim import PortHold, hold_ports, lock_services, obstacle, release
+from devport.context import Context, is_tty
+from devport.engine.announcement import announcement
+from devport.engine.descendants import become_subreaper
+from devport.engine.group import Group, shell_status
+from devport.engine.guard import guarded
+from devport.engine.job import Job, Transition
+from devport.engine.lifecycle import AT_REST, DOWN, UP, Kind, Lifecycle, State
+from devport.engine.loop import Loop
+from devport.engine.printer import Printer
+from devport.engine.process import Command, Spawner, Stdio
+from devport.engine.signals import Signals
+from devport.engine.sink import Sink
+from devport.errors import DevportError, ExitStatus
+from devport.launch import Launch, prepare
+from devport.model import Project, RunOptions, Service
+
+STALLED = 1.0
+"""Seconds that a reader who takes nothing is waited for once somebody asked for the end."""
+NARROWEST = 20
+"""Columns that a service's terminal has at least, however narrow the real one is."""
+_PIPES = 16 << 20  # bytes that the pipes of all services may hold together
+_ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
+_AGAIN, _AT_ONCE = 2, 3
+
+
+def start(context: Context, project: Project, services: Sequence[Service], options: RunOptions) -> int:
+    """Run `services` until the run's end; returns its status.
+
+    DevportError, with nothing started, when they cannot be registered, or run already, or a port is
+    taken by somebody else.
+    """
+    return guarded(lambda lifeline: _start(context, project, services, options, lifeline))
+
+
+def _start(
+    context: Context, project: Project, services: Sequence[Service], options: RunOptions, lifeline: int
+) -> int:
+    launches = prepare(context, project, services, options)
+    locks, holders = lock_services(context, launches, "foreground")
+    for one in launches:
+        if (holder := holders.get(one.hash)) is not None:
+            context.say(f"devport: {one.service.name} is already running: {holder}")
+    if not locks:
+        raise DevportError("nothing started: everything is running already")
+    launches = tuple(one for one in launches if one.hash in locks)
+    holds = hold_ports(context, launches, options)
+    status = Foreground(context, launches, holds, options, lifeline).run()
+    release(context, locks)
+    return status
+
+
+class Foreground:
+    """One run of `launches`."""
+
+    def __init__(
+        self,
+        context: Context,
+        launches: Sequence[Launch],
+        holds: dict[str, PortHold],
+        options: RunOptions,
+        lifeline: int,
+    ) -> None:
+        self.context, self.options, self.lifeline = context, options, lifeline
+        self.signals = Signals()
+        self.group = Group(keep_going=options.keep_going)
+        self.requests = 0  # how often somebody asked for the end
+        self.terminal = is_tty(context.stdout)
+        self.printer = Printer(
+            Sink(context.stdout),
+            options.view,
+            [one.service.name for one in launches],
+            terminal=self.terminal,
+            now=context.now,
+            wall=context.wall,
+        )
+        spawner = Spawner(max(64 << 10, min(256 << 10, _PIPES // len(launches))))
+        spawner.raise_nofile()
+        become_subreaper()
+        self.loop = Loop(self.printer, spawner, context.now)
+        self.loop.observers.append(self.observe)
+        self.loop.on_reader_gone = lambda: self._end(ExitStatus.PIPE)
+        self.loop.on_trouble = self._trouble
+        self.ports = {one.service.name: next(iter(one.ports.values()), None) for one in launches}
+        self.loop.jobs = [self._job(i, one, holds[one.hash]) for i, one in enumerate(launches)]
+        self.active = set(self.loop.jobs)
+
+    def _job(self, position: int, launch: Launch, hold: PortHold) -> Job:
+        service, options = launch.service, self.options
+        wants_pty = next((p for p in (options.pty, service.pty) if p is not None), self.terminal)
+        grace = options.grace if service.stop.grace is None else service.stop.grace
+        job = Job(
+            service.name,
+            command=Command(launch.argv, launch.environment, service.cwd, launch.hash),
+            stdio=Stdio(terminal=self._size() if wants_pty else None),
+            lifecycle=Lifecycle(service.restart, service.stop.signal, grace),
+            stream=self.printer.stream(
+                service.name,
+                position,
+                quiet=not options.view.quiet.isdisjoint({service.name, service.entry}),
+            ),
+            hold=hold,
+        )
+        job.check = lambda: obstacle(self.context, launch, options)
+        return job
+
+    def _size(self) -> tuple[int, int]:
+        """Columns and rows of a service's terminal: the real one's, less the prefix."""
+        try:
+            columns, rows = os.get_terminal_size(self.context.stdout)
+        except OSError:
+            columns, rows = 80, 24
+        return max(NARROWEST, (columns or 80) - self.printer.prefix_columns), rows or 24
+
+    def run(self) -> int:
+        """Start everything, and wait until it has ended."""
+        self.loop.watch(self.signals.descriptor, self._take_signals)
+        self.loop.watch(self.lifeline, self._guardian_died)
+        for job in self.loop.jobs:
+            self.loop.send(job, UP)
+        self.loop.run(lambda: not self.active or self.requests >= _AT_ONCE)
+        lost = self.loop.flush(lambda: STALLED if self.requests else None)
+        if lost:
+            self.context.say(f"devport: {lost} bytes of output dropped: nobody reads")
+        self.printer.sink.close()
+        return self.group.exit_status()
+
+    # what happens to the services
+
+    def observe(self, transition: Transition) -> None:
+        """Say what happened, and see what it means for the run."""
+        job, before, event = transition
+        state = job.lifecycle.state
+        self._say(transition)
+        if state in AT_REST:
+            self.active.discard(job)
+        else:
+            self.active.add(job)
+        ended = state in {State.EXITED, State.FAILED} and state is not before
+        # A service that ends for good ends the run at once, and not only when its leftovers are gone.
+        ended |= event.kind is Kind.EXITED and before in {State.STARTING, State.READY} and self._never(job)
+        if ended and self.group.ended(self._status(job)):
+            self._stop_all()
+
+    @staticmethod
+    def _never(job: Job) -> bool:
+        return job.lifecycle.restart.on == "never"
+
+    @staticmethod
+    def _status(job: Job) -> int:
+        lifecycle = job.lifecycle
+        status = ExitStatus.FAILED if lifecycle.status is None else shell_status(lifecycle.status)
+        return status or (ExitStatus.FAILED if lifecycle.state is State.FAILED else ExitStatus.OK)
+
+    def _say(self, transition: Transition) -> None:
+        name = transition.job.name
+        if (said := announcement(transition, self.ports[name])) is not None:
+            self.printer.say(f"{name} {said.text}", name, **said.fields)
+
+    def _stop_all(self) -> None:
+        for job in self.loop.jobs:
+            self.loop.send(job, DOWN)
+
+    # what comes from outside
+
+    def _take_signals(self) -> None:
+        # The end of a child first: whether it went before the signal or because of it decides the status.
+        for number in sorted(self.signals.take(), key=lambda number: number != signal.SIGCHLD):
+            self._take_signal(number)
+
+    def _take_signal(self, number: int) -> None:
+        if number == signal.SIGCHLD:
+            self.loop.reap()
+        elif number in _ENDS:
+            self._interrupted(number)
+        elif number in {signal.SIGUSR1, signal.SIGUSR2}:
+            for process in self.loop.processes():
+                process.forward(number)
+        elif number == signal.SIGTSTP:
+            self.loop.suspend()
+        elif number == signal.SIGWINCH:
+            self._resize()
+
+    def _resize(self) -> None:
+        columns, rows = self._size()
+        for job in self.loop.jobs:
+            if job.stdio.terminal is not None:
+                job.stdio = Stdio(terminal=(columns, rows))
+                if job.process is not None:
+                    job.process.resize(columns, rows)
+
+    def _interrupted(self, number: int) -> None:
+        name = signal.Signals(number).name
+        self.requests += 1
+        if not self.group.stopping:
+            self.printer.say(f"{name} received, stopping", event="stopping", signal=name)
+            self._end(128 + number)
+        elif self.requests >= _AGAIN:
+            self.printer.say(f"{name} received again, killing", event="killing", signal=name)
+            self._stop_all()
+
+    def _end(self, status: int) -> None:
+        self.group.interrupted(status)
+        self._stop_all()
+
+    def _guardian_died(self) -> None:
+        self.loop.unwatch(self.lifeline)
+        self.requests += 1
+        self._end(ExitStatus.HANGUP)
+
+    def _trouble(self, number: int) -> None:
+        self.context.say(f"devport: cannot write output: {os.strerror(number)}; the services go on")
