@@ -10,7 +10,6 @@ from devport.errors import DevportError
 from devport.launch import Launch
 from devport.model import RunOptions
 from devport.registry.locks import Holder, Lock, acquire_all, this_process
-from devport.registry.owner import check_free
 from devport.registry.ports import Held
 from devport.registry.record import utc
 from devport.registry.store import Store
@@ -70,6 +69,8 @@ def hold_ports(context: Context, launches: Sequence[Launch], options: RunOptions
 
 def obstacle(context: Context, launch: Launch, options: RunOptions) -> str | None:
     """Why `launch` cannot be spawned now: a port of its own that somebody else has."""
+    from devport.registry.owner import check_free  # noqa: PLC0415 - rarely needed
+
     return check_free(
         launch.service.name,
         launch.ports.values(),

@@ -75,6 +75,21 @@ def from_process() -> Context:
     return Context(environ, cwd, state_dir(environ))
 
 
+def wait_until(predicate: Callable[[], bool], timeout: float) -> bool:
+    """Whether `predicate` comes true within `timeout` seconds: asked at once, then every 10 ms.
+
+    The one place where a command waits for another process; the engine waits in its loop instead.
+    """
+    import select  # noqa: PLC0415 - few commands ever wait
+
+    deadline = time.monotonic() + timeout
+    while not predicate():
+        if time.monotonic() >= deadline:
+            return False
+        select.select([], [], [], 0.01)
+    return True
+
+
 def is_tty(descriptor: int) -> bool:
     """Whether `descriptor` is a terminal; a closed one is not."""
     try:

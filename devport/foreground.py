@@ -16,6 +16,7 @@ from devport.engine.guard import guarded
 from devport.engine.job import Job, Transition
 from devport.engine.lifecycle import AT_REST, DOWN, UP, Kind, Lifecycle, State
 from devport.engine.loop import Loop
+from devport.engine.memory import keep_freed_memory
 from devport.engine.printer import Printer
 from devport.engine.process import Command, Spawner, Stdio
 from devport.engine.signals import Signals
@@ -71,6 +72,7 @@ class Foreground:
         lifeline: int,
     ) -> None:
         self.context, self.options, self.lifeline = context, options, lifeline
+        keep_freed_memory()
         self.signals = Signals()
         self.group = Group(keep_going=options.keep_going)
         self.requests = 0  # how often somebody asked for the end
@@ -90,6 +92,7 @@ class Foreground:
         self.loop.observers.append(self.observe)
         self.loop.on_reader_gone = lambda: self._end(ExitStatus.PIPE)
         self.loop.on_trouble = self._trouble
+        self.loop.patience = self._patience
         self.ports = {one.service.name: next(iter(one.ports.values()), None) for one in launches}
         self.loop.jobs = [self._job(i, one, holds[one.hash]) for i, one in enumerate(launches)]
         self.active = set(self.loop.jobs)
@@ -128,9 +131,8 @@ class Foreground:
         for job in self.loop.jobs:
             self.loop.send(job, UP)
         self.loop.run(lambda: not self.active or self.requests >= _AT_ONCE)
-        lost = self.loop.flush(lambda: STALLED if self.requests else None)
-        if lost:
-            self.context.say(f"devport: {lost} bytes of output dropped: nobody reads")
+        if lost := self.printer.sink.dropped:
+            self.context.say(f"devport: {lost} bytes of output dropped: nobody took them")
         self.printer.sink.close()
         return self.group.exit_status()
 
@@ -216,6 +218,12 @@ class Foreground:
         self.loop.unwatch(self.lifeline)
         self.requests += 1
         self._end(ExitStatus.HANGUP)
+
+    def _patience(self) -> float | None:
+        """Somebody asked for the end, and only the reader keeps us from it: wait a little, not for ever."""
+        if not self.requests or any(not process.exited for process in self.loop.processes()):
+            return None
+        return STALLED
 
     def _trouble(self, number: int) -> None:
         self.context.say(f"devport: cannot write output: {os.strerror(number)}; the services go on")

@@ -24,6 +24,10 @@ LINGER = 0.5
 """Seconds that such a service's output is waited for at most."""
 
 
+HOARD = 8 << 20
+"""Bytes waiting for the reader from which the last words of ended services wait in their pipes."""
+
+
 class Ending(NamedTuple):
     """An ended service whose output has not come to an end: `event` is held back until it has."""
 
@@ -36,7 +40,8 @@ class Loop:
     """Runs `jobs`; `printer` prints, `now` is monotonic seconds.
 
     Observers are called with each Transition; `on_reader_gone` once, when nobody reads the output any
-    more; `on_trouble` once with the errno when the output cannot be written (a full disk).
+    more; `patience` tells how long a reader may take nothing before it is given up (seconds, None: for
+    ever); `on_trouble` once with the errno when the output cannot be written (a full disk).
     """
 
     def __init__(self, printer: Printer, spawner: Spawner, now: Callable[[], float]) -> None:
@@ -45,6 +50,7 @@ class Loop:
         self.reaper = Reaper()
         self.observers: list[Callable[[Transition], None]] = []
         self.on_reader_gone: Callable[[], None] = lambda: None
+        self.patience: Callable[[], float | None] = lambda: None
         self.on_trouble: Callable[[int], None] = lambda _errno: None
         self._events: deque[tuple[Job, Event]] = deque()
         self._deadlines: dict[Job, float] = {}
@@ -57,6 +63,7 @@ class Loop:
         self._control.register(self._outputs, selectors.EVENT_READ, None)
         self._waiting_for_reader = False
         self._told = self._troubled = False
+        self._taken, self._progress = 0, 0.0  # what the reader had taken when it last took anything
         self._listening = True
 
     def now(self) -> float:
@@ -76,9 +83,12 @@ class Loop:
         self._events.append((job, event))
 
     def run(self, finished: Callable[[], bool]) -> None:
-        """Until `finished`."""
+        """Until `finished`, and until the reader has taken all of the output or has been given up."""
         self._settle()
         while not finished():
+            self.turn(self._timeout())
+        sink = self.printer.sink
+        while sink.queue and not sink.closed:
             self.turn(self._timeout())
 
     def turn(self, timeout: float | None) -> None:
@@ -91,13 +101,18 @@ class Loop:
         self._pass_deadlines()
         self._settle()
         self._watch_reader()
+        self._watch_stall()
 
     # time
 
     def _timeout(self) -> float | None:
-        dues = [*self._deadlines.values(), *(ending.quiet for ending in self._endings.values())]
+        dues = [*self._deadlines.values()]
+        if not self.printer.sink.full:
+            dues += [ending.quiet for ending in self._endings.values()]
         if (partial := self.printer.deadline) is not None:
             dues.append(partial - self._suspended)
+        if self.printer.sink.queue and (patience := self.patience()) is not None:
+            dues.append(self._progress + patience)
         return max(0.0, min(dues) - self.now()) if dues else None
 
     def _pass_deadlines(self) -> None:
@@ -106,8 +121,9 @@ class Loop:
             self.printer.show_partial()
         for job in [job for job, due in self._deadlines.items() if due <= now]:
             self.send(job, TIMEOUT)
-        for job in [job for job, ending in self._endings.items() if ending.quiet <= now]:
-            self._end(job)
+        if self._endings and not self.printer.sink.full:
+            for job in [job for job, ending in self._endings.items() if ending.quiet <= now]:
+                self._end(job)
 
     # events
 
@@ -203,6 +219,19 @@ class Loop:
             self.on_reader_gone()
             self._settle()
 
+    def _watch_stall(self) -> None:
+        """Give the reader up once it has taken nothing for as long as `patience` says."""
+        sink, now = self.printer.sink, self.now()
+        if sink.written != self._taken or not sink.queue:
+            self._taken, self._progress = sink.written, now
+            return
+        patience = self.patience()
+        if patience is None:
+            self._progress = now
+        elif now - self._progress >= patience:
+            sink.give_up()
+            self._told = True
+
     # exits
 
     def reap(self) -> None:
@@ -213,7 +242,7 @@ class Loop:
             event = Event(Kind.EXITED, status, leftovers=bool(process.leftovers))
             if event.leftovers:
                 job = self._owners[process]
-                job.drain()
+                self._drain(job)
                 self.send(job, event)
             else:
                 self._finish(process, event)
@@ -223,8 +252,15 @@ class Loop:
         job = self._owners.pop(process)
         now = self.now()
         self._endings[job] = Ending(event, now + QUIET, now + LINGER)
-        if job.drain():
+        if self._drain(job):
             self._end(job)
+
+    def _drain(self, job: Job) -> bool:
+        """Take what the ended process wrote; whether that was all, and its end was seen.
+
+        Past HOARD bytes nobody took yet, it stays in its pipe until the reader goes on.
+        """
+        return self.printer.sink.pending < HOARD and job.drain()
 
     def _end(self, job: Job) -> None:
         ending = self._endings.pop(job)
@@ -255,21 +291,3 @@ class Loop:
         self._suspended += self._clock() - began
         for process in self.processes():
             process.forward(signal.SIGCONT)
-
-    def flush(self, stalled: Callable[[], float | None]) -> int:
-        """Wait until the reader has taken everything; returns how many bytes were dropped.
-
-        `stalled` tells how long a reader may take nothing (seconds, None: for ever).
-        """
-        sink = self.printer.sink
-        while sink.queue and not sink.closed:
-            before = sink.written
-            self._watch_reader()
-            patience = stalled()
-            woken = self._control.select(patience)
-            for key, _ in woken:
-                if key.data is not None:
-                    key.data()
-            if not woken and patience is not None and sink.written == before:
-                return sink.drop()
-        return 0

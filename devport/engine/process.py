@@ -9,10 +9,8 @@ process: that is the reaper's.
 import errno
 import fcntl
 import os
-import pty
 import resource
 import signal
-import struct
 import termios
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, NoReturn
@@ -261,8 +259,8 @@ class Spawner:
 
 def _open_pty(columns: int, rows: int) -> tuple[int, int]:
     """A new pty (master, slave) of that size that passes bytes as they are and echoes nothing."""
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    master, slave = os.openpty()
+    termios.tcsetwinsize(slave, (rows, columns))
     modes = termios.tcgetattr(slave)
     modes[1] &= ~termios.OPOST  # else the terminal makes CR LF of each LF, and a real one does it again
     modes[3] &= ~termios.ECHO

@@ -37,7 +37,9 @@ class Reaper:
                 continue
             process.exited = True
             self._look(process, self.adopted())
-            if not process.leftovers:
+            if process.leftovers:
+                process.catch_up()
+            else:
                 self._reap(process)
             ended.append((process, status))
         return ended

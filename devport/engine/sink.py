@@ -33,9 +33,9 @@ Buffer = bytes | bytearray | memoryview
 class Sink:
     """Bytes for one descriptor.
 
-    `closed`: the reader has gone, everything from now on is dropped in silence. `trouble`: the errno
+    `closed`: the reader has gone, or was given up; everything from now on is dropped. `trouble`: the errno
     of a failed write (a full disk) that may pass, 0 while all is well; `dropped` counts the bytes lost
-    to it. `written` grows with each byte handed over, so a stalled reader shows as no growth.
+    to it or given up. `written` grows with each byte handed over, so a stalled reader shows as no growth.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -149,6 +149,11 @@ class Sink:
         self.queue.clear()
         self.pending = 0
         return lost
+
+    def give_up(self) -> None:
+        """The reader takes nothing any more: forget what is queued and whatever comes."""
+        self.dropped += self.drop()
+        self.closed = True
 
     def close(self) -> None:
         """Give back devport's own description; the inherited descriptor stays as it was."""

@@ -1,0 +1,143 @@
+"""argv -> verb -> exit status: the one place that prints an error.
+
+Imports the verb that is asked for and no other, so that `devport --version` loads next to nothing.
+Knows no option of a verb but which take a value, because options may stand before the verb.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from devport import __version__
+from devport.commands.usage import Answer, Misuse, Usage, leading_options, suggestion
+from devport.context import Context, from_process
+from devport.encoding import decode
+from devport.errors import DevportError, ExitStatus, UsageError, nearest
+
+VERBS = {
+    "start": "run the entries of a Procfile or devport.yaml in this window",
+    "run": "run one entry alone, or any command, with the project's environment",
+    "check": "say what the project's files hold, or what is wrong with them",
+    "port": "print the port of an entry",
+    "env": "print the environment of an entry",
+    "version": "print the version",
+    "help": "show this text, or the usage of one command",
+}
+
+# Of the options that may stand before the verb, those that take a value. (A test compares them with
+# the usage texts, which are not loaded for it.)
+VALUED = frozenset(
+    [
+        *(
+            "-c",
+            "--concurrency",
+            "-e",
+            "--env",
+            "--except",
+            "-f",
+            "--file",
+            "--procfile",
+            "-m",
+            "--formation",
+        ),
+        *("-p", "--port", "-q", "--quiet", "--reassign", "--root", "-t", "--timeout", "--timestamp"),
+        *("--color", "--colour"),
+    ]
+)
+
+OWN = {
+    **dict.fromkeys(("-h", "--help"), "help"),
+    **dict.fromkeys(("-V", "-v", "--version"), "version"),
+}
+
+USAGE = "usage: devport COMMAND [options] [ARG...]"
+
+OVERVIEW = f"""\
+Run the services of a project, each on a port that stays the same.
+
+{USAGE}
+
+Commands:
+{"".join(f"  {verb:<9} {summary}" + chr(10) for verb, summary in VERBS.items())}
+Options:
+  -h, --help         show this text, or after a command its usage
+  -V, -v, --version  print the version
+
+For example:
+  devport start
+  devport help start
+"""
+
+HELP = """\
+Show what devport can do, or how one command is used.
+
+usage: devport help [options] [--] [COMMAND]
+
+Options:
+  -h, --help            show this text
+
+For example:
+  devport help start
+"""
+
+
+def main(argv: list[str] | None = None, context: Context | None = None) -> int:
+    """The exit status of one command line, whatever it is."""
+    # Messages need no more of the outside than the streams; what else fails while it is looked up is one.
+    streams = context or Context({}, "/", "")
+    try:
+        return _dispatch(
+            [decode(os.fsencode(word)) for word in sys.argv[1:]] if argv is None else argv, context
+        )
+    except Answer as answer:
+        streams.write(streams.stdout, answer.text)
+        return ExitStatus.OK
+    except DevportError as error:
+        streams.say(f"devport: {error.message}")
+        for line in error.usage if isinstance(error, Misuse) else ():
+            streams.say(line)
+        return error.status
+    except BrokenPipeError:
+        return ExitStatus.PIPE
+    except KeyboardInterrupt:
+        return ExitStatus.INTERRUPTED
+
+
+def _dispatch(argv: list[str], context: Context | None) -> int:
+    options, place = leading_options(argv, VALUED)
+    own = {OWN[option] for option in options if option in OWN}
+    if "version" in own:
+        raise Answer(f"devport {__version__}\n")
+    if place == len(argv):
+        raise Answer(OVERVIEW) if own else _no_verb(options)
+    verb = argv[place]
+    if own:
+        raise Answer(_usage(verb).text)
+    before = argv[: place - 1] if argv[place - 1 : place] == ["--"] else argv[:place]
+    rest = [*before, *argv[place + 1 :]]
+    if verb == "help":
+        words = Usage(HELP).parse(rest).words
+        raise Answer(_usage(words[0]).text if words else OVERVIEW)
+    module = import_module(_module(verb))
+    status: int = module.run(context or from_process(), rest)
+    return status
+
+
+def _no_verb(options: Sequence[str]) -> Misuse:
+    if not options:
+        return Misuse("no command given", OVERVIEW.splitlines())
+    for option in options:
+        if meant := suggestion(option, OWN):
+            return Misuse(f"unknown option {option}{meant}", [USAGE])
+    return Misuse("no command given", [USAGE])
+
+
+def _usage(verb: str) -> Usage:
+    return Usage(HELP if verb == "help" else import_module(_module(verb)).__doc__)
+
+
+def _module(verb: str) -> str:
+    if verb in VERBS:
+        return f"devport.commands.{verb}"
+    raise UsageError(f"unknown command {verb}{nearest(verb, VERBS)}" if verb else "the command is empty")

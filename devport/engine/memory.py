@@ -1,0 +1,21 @@
+"""How the C allocator treats the large, short-lived buffers of the output path."""
+
+import ctypes
+
+M_TRIM_THRESHOLD = -1  # mallopt(3)
+M_MMAP_THRESHOLD = -3
+KEPT = 4 << 20
+
+
+def keep_freed_memory() -> None:
+    """Let malloc keep up to 4 MiB of freed memory instead of giving it back after every chunk.
+
+    By default glibc returns the top of the heap as soon as a chunk's buffers are freed, and the next
+    chunk pays for a hundred page faults: measured, half of the throughput. No-op elsewhere.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(M_MMAP_THRESHOLD, KEPT)
+    mallopt(M_TRIM_THRESHOLD, KEPT)
