@@ -1,0 +1,37 @@
+# `make demo` and `make test` are all there is to know; each sets up what it needs in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint bench format clean
+
+# Installed, not editable: what is tested is what a user gets.
+$(VENV)/demo: setup.cfg pyproject.toml $(shell find devport -name '*.py')
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check .
+	touch $@
+
+$(VENV)/tools: setup.cfg $(VENV)/demo
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[test]'
+	touch $@
+
+demo: $(VENV)/demo
+	@$(BIN)/devport start -f Procfile.example || test $$? = 130  # Ctrl-C is how a demo ends
+
+test: lint
+	$(BIN)/python -m pytest -n auto
+
+lint: $(VENV)/tools
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(VENV)/demo
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench
+
+format: $(VENV)/tools
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
