@@ -189,6 +189,7 @@ class Foreground:
                 process.forward(number)
         elif number == signal.SIGTSTP:
             self.loop.suspend()
+            self._resize()
         elif number == signal.SIGWINCH:
             self._resize()
 
@@ -203,6 +204,8 @@ class Foreground:
     def _interrupted(self, number: int) -> None:
         name = signal.Signals(number).name
         self.requests += 1
+        if self.terminal and self.printer.open is None:
+            self.printer.sink.write(b"\r")  # over the ^C that the terminal has just echoed
         if not self.group.stopping:
             self.printer.say(f"{name} received, stopping", event="stopping", signal=name)
             self._end(128 + number)

@@ -17,7 +17,6 @@ import sys
 from collections import deque
 from collections.abc import Callable
 
-F_SETPIPE_SZ = 1031  # fcntl(2), Linux; `fcntl.F_SETPIPE_SZ` has it from Python 3.10 on, on Linux only
 PIPE_BYTES = 1 << 20
 """Capacity asked for devport's own stdout pipe. Measured: 1 MiB doubles the throughput of 64 KiB."""
 FULL = 64 << 10
@@ -74,10 +73,11 @@ class Sink:
 
     @staticmethod
     def _widen(pipe: int) -> None:
-        try:
-            fcntl.fcntl(pipe, F_SETPIPE_SZ, PIPE_BYTES)
-        except OSError:
-            pass  # a user's pipes have a budget (pipe(7)); it works all the same, only slower
+        if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux
+            try:
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+            except OSError:
+                pass  # a user's pipes have a budget (pipe(7)); it works all the same, only slower
 
     @property
     def full(self) -> bool:
