@@ -1,0 +1,108 @@
+"""Who holds a lock, as text in the lock file, and telling a process from a later one of the same number."""
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from devport.encoding import encode, printable
+
+if TYPE_CHECKING:
+    from devport.context import Context
+
+
+class Holder(NamedTuple):
+    """Who holds a lock, where and since when; `pid` 0: somebody who cannot be named.
+
+    `started` is what `process_start` says of the pid, `since` RFC 3339 in local time, `mode` one of
+    foreground, background, run and register, `name` the service's, `terminal` such as `/dev/pts/3`.
+    """
+
+    pid: int
+    started: str
+    since: str = ""
+    mode: str = ""
+    cwd: str = ""
+    name: str = ""
+    terminal: str | None = None
+    port: int | None = None
+
+    def __str__(self) -> str:
+        """`pid 123 in /home/bob/shop (foreground, /dev/pts/3), since 2024-05-06T07:08:09+02:00`."""
+        if not self.pid:
+            return "a process that cannot be named"
+        where = f" in {self.cwd}" if self.cwd else ""
+        how = ", ".join(filter(None, (self.mode, self.terminal)))
+        since = f", since {self.since}" if self.since else ""
+        return printable(f"pid {self.pid}{where}{f' ({how})' if how else ''}{since}")
+
+
+UNKNOWN = Holder(0, "")
+
+
+def this_process(context: "Context", mode: str, name: str = "", port: int | None = None) -> Holder:
+    """The holder that this process is; `_replace` makes the ones of its further services."""
+    pid = os.getpid()
+    since = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(context.wall()))
+    since = f"{since[:-2]}:{since[-2:]}"  # strftime has no colon in the offset, RFC 3339 wants one
+    terminal = _terminal((context.stdin, context.stdout, context.stderr))
+    return Holder(pid, process_start(pid) or "", since, mode, context.cwd, name, terminal, port)
+
+
+def _terminal(descriptors: tuple[int, ...]) -> str | None:
+    for descriptor in descriptors:
+        try:
+            return os.ttyname(descriptor)
+        except OSError:
+            continue
+    return None
+
+
+def process_start(pid: int) -> str | None:
+    """What tells process `pid` from a later one with the same number; None where there is none."""
+    if not sys.platform.startswith("linux"):
+        import psutil  # noqa: PLC0415 - Linux can do without
+
+        try:
+            return repr(psutil.Process(pid).create_time())
+        except psutil.Error:
+            return None
+    try:
+        stat = _slurp(f"/proc/{pid}/stat")
+        boot = _slurp("/proc/sys/kernel/random/boot_id")
+    except OSError:
+        return None
+    # The second field is the program's name and may hold blanks and parentheses; 22 is the start time.
+    fields = stat.rpartition(b")")[2].split()
+    return f"{boot.decode('ascii').strip()}/{int(fields[19])}"
+
+
+def _slurp(path: str) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, 4096)
+    finally:
+        os.close(descriptor)
+
+
+def to_line(holder: Holder) -> bytes:
+    """`holder` as a lock file has it."""
+    import json  # noqa: PLC0415 - a looker that finds nobody needs none
+
+    return encode(json.dumps(holder._asdict())) + b"\n"
+
+
+def from_line(line: bytes) -> Holder:
+    """The holder in `line`; UNKNOWN unless that very process still lives."""
+    import json  # noqa: PLC0415
+
+    try:
+        holder = Holder(**json.loads(line.partition(b"\n")[0]))
+        texts = (holder.started, holder.since, holder.mode, holder.cwd, holder.name, holder.terminal or "")
+        genuine = all(isinstance(text, str) for text in texts) and type(holder.pid) is int and holder.pid > 0
+        genuine = genuine and isinstance(holder.port, int | None)
+    except (ValueError, TypeError, RecursionError):
+        return UNKNOWN
+    if not genuine or process_start(holder.pid) != holder.started:
+        return UNKNOWN
+    return holder
