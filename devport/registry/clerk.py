@@ -12,7 +12,7 @@ from devport.encoding import printable
 from devport.errors import DevportError
 from devport.registry.identity import describe, hashid, key_of, name_of
 from devport.registry.locks import held
-from devport.registry.record import Record, seconds, utc
+from devport.registry.record import Record, utc
 
 if TYPE_CHECKING:
     from devport.model import Project, Service
@@ -87,8 +87,8 @@ class Clerk:
         if foreign:
             self.notices.append(f"key {old.key} goes from {describe(old)} to {self._here(service)}")
             old = old._replace(env=(), tailnet=False, state="", error="")
-        up = seconds(old.last_up)
-        if up is None or abs(self._now - up) > REFRESH_AFTER:
+        # Our own stamps sort as text; one that does not is refreshed too, which costs nothing.
+        if not utc(self._now - REFRESH_AFTER) <= old.last_up <= utc(self._now + REFRESH_AFTER):
             old = old._replace(last_up=utc(self._now))
         # `tailup` may have switched it on since; the file's silence does not switch it off.
         return self._with_declaration(old, service)._replace(tailnet=old.tailnet or service.tailnet)

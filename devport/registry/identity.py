@@ -3,8 +3,8 @@
 Pure: it knows no file, no lock and no clock.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from devport.encoding import encode, printable
 from devport.errors import DevportError, ExitStatus, UsageError, nearest
@@ -23,9 +23,17 @@ KEY_CHARACTERS = ALPHANUMERIC | frozenset("_.-")
 
 
 def _hash(text: str) -> str:
-    import hashlib  # noqa: PLC0415 - 3 ms that `devport --version` need not pay
+    return str(_sha256()(encode(text)).hexdigest()[:HASH_LENGTH])
 
-    return hashlib.sha256(encode(text)).hexdigest()[:HASH_LENGTH]
+
+def _sha256() -> Callable[[bytes], Any]:
+    """`hashlib.sha256` without `hashlib`, which loads OpenSSL (3 ms): the C module behind it is enough."""
+    for module in ("_sha2", "_sha256"):  # from Python 3.12 on, and before
+        try:
+            return __import__(module).sha256  # type: ignore[no-any-return]
+        except ImportError:
+            continue
+    return __import__("hashlib").sha256  # type: ignore[no-any-return]
 
 
 def hash_of_key(key: str) -> str:
