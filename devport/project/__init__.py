@@ -1,0 +1,1 @@
+"""Text to model: what a project's files say, as plain values. `load` alone opens files."""

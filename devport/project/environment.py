@@ -1,0 +1,130 @@
+"""What the environment of a service is: layers in, one mapping out.
+
+Pure: reads no file and not os.environ. Owns the order of the layers, the variables that devport sets
+itself, and the ones meant for devport that no service may inherit.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from devport.model import Service
+
+# Addressed to devport by whoever started it (systemd, tmux, another devport). A service that inherited
+# them would notify the wrong manager or believe that descriptors 3 and up are its sockets.
+INTERNAL = frozenset(
+    {
+        "LISTEN_FDS",
+        "LISTEN_PID",
+        "LISTEN_FDNAMES",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
+        "TMUX",
+        "TMUX_PANE",
+        "DEVPORT_HASH",
+        "PS",
+    }
+)
+
+_NAME = "[A-Za-z_][A-Za-z0-9_]*"
+# `$$` is taken first, so that `$$HOME` is the two characters and a word, as it was written.
+_VARIABLE = rf"\$\$|\$(?:\{{({_NAME})\}}|({_NAME}))"
+
+# Not compiled here: most runs need none of these, and each costs a part of a millisecond.
+_PLAIN_NAME = r"[A-Za-z_][A-Za-z0-9_.%-]*"
+_PLAIN_VALUE = r"[A-Za-z0-9_./:@%+,=-]*"
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\r": "\\r", "\n": "\\n"})
+
+
+def environment(  # noqa: PLR0917 - the layers, in the order in which they win
+    service: Service,
+    hash_: str,
+    ports: Mapping[str, int],
+    project_ports: Mapping[str, Mapping[str, int]],
+    base: Mapping[str, str],
+    project_env: Mapping[str, str],
+    service_env: Mapping[str, str],
+    env_wins: bool,
+) -> dict[str, str]:
+    """What `service` sees, later layers winning.
+
+    `base` is devport's own environment, `project_env` and `service_env` are what the env files say,
+    `ports` the service's own ports by name (first one first, empty for none) and `project_ports` those
+    of every service of the project. `env_wins` lets `base` beat the env files.
+    """
+    # PORT in our own environment is a wish to devport (or what an outer devport gave to this one):
+    # handed down to a service without a port it would be somebody else's.
+    inherited = {name: value for name, value in base.items() if name not in INTERNAL and name != "PORT"}
+    files = {**project_env, **service_env}
+    layers = {**files, **inherited} if env_wins else {**inherited, **files}
+    return {
+        **layers,
+        **service.environment,
+        **_other_ports(project_ports),
+        **_own_ports(service, ports),
+        "PS": service.name,
+        "DEVPORT_HASH": hash_,
+    }
+
+
+def variable(name: str) -> str:
+    """`name` as a part of a variable's name: upper case, every other character an underscore."""
+    return re.sub("[^A-Z0-9_]", "_", name.upper())
+
+
+def expand(words: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...]:
+    """`words` with `$NAME` and `${NAME}` replaced; a missing one is empty, `$1`, `$@` and `$$` stay."""
+    return tuple(re.sub(_VARIABLE, lambda match: _value(match, environment), word) for word in words)
+
+
+def to_dotenv(environment: Mapping[str, str]) -> str:
+    """`environment` as an env file that python-dotenv reads back to the same values.
+
+    A value that needs quotes gets single ones (which a shell can read too), or double ones where it
+    holds a carriage return. python-dotenv replaces `${NAME}` in any quotes and knows no escape for it:
+    `${` becomes `${:-$}{`, a variable without a name whose default is the dollar. A name that
+    python-dotenv cannot read at all (empty, both a quote and a blank...) is left out.
+    """
+    lines = (
+        f"{name}={_quoted(value)}\n" for key, value in environment.items() if (name := _quoted_name(key))
+    )
+    return "".join(lines)
+
+
+def _own_ports(service: Service, ports: Mapping[str, int]) -> dict[str, str]:
+    if not ports:
+        return {}
+    named = {f"PORT_{variable(request.name)}": str(ports[request.name]) for request in service.ports}
+    first = ports[service.ports[0].name] if service.ports else next(iter(ports.values()))
+    return {**named, service.port_env: str(first)}
+
+
+def _other_ports(project_ports: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
+    """`<SERVICE>_PORT` for each service that has a port: its first."""
+    return {
+        f"{variable(name)}_PORT": str(next(iter(own.values()))) for name, own in project_ports.items() if own
+    }
+
+
+def _value(match: re.Match[str], environment: Mapping[str, str]) -> str:
+    name = match[1] or match[2]
+    return environment.get(name, "") if name else match[0]
+
+
+def _quoted_name(name: str) -> str:
+    """`name` as python-dotenv reads it; empty where it cannot."""
+    if re.fullmatch(_PLAIN_NAME, name):
+        return name
+    if name and not re.search("[\r\n']", name):
+        return f"'{name}'"
+    return name if re.fullmatch(r"[^'=#\s][^=#\s]*", name) else ""
+
+
+def _quoted(value: str) -> str:
+    if re.fullmatch(_PLAIN_VALUE, value):
+        return value
+    value = value.replace("${", "${:-$}{")
+    if "\r" in value:
+        return '"' + value.translate(_ESCAPES) + '"'
+    # A backslash is itself in single quotes, unless another one or a quote (or the end) follows.
+    return "'" + re.sub(r"\\(?=[\\']|$)|'", r"\\\g<0>", value) + "'"
