@@ -52,7 +52,8 @@ class Service(NamedTuple):
     """What a file or a command line declares, one instance of it.
 
     `entry` is the name in the file, `name` the instance's (`web`, `web.2`), `position` the entry's
-    place in the file and `instance` the instance's, both from 0. `command` is what is executed; with
+    place in the file and `instance` the instance's, both from 0; `named` is False where devport made
+    the name up, so that it cannot be the identity. `command` is what is executed; with
     `expand`, `$NAME` in its words is replaced from the service's environment first (no shell does it).
     `cwd` and `env_files` are absolute. `source` is `FILE:LINE`.
     """
@@ -76,6 +77,7 @@ class Service(NamedTuple):
     source: str = ""
     position: int = 0
     instance: int = 0
+    named: bool = True
 
 
 class Project(NamedTuple):

@@ -68,7 +68,15 @@ SEED = """
 def test_the_list_form_of_the_seed():
     """Strings and objects, run without a shell, named by key or program, in file order."""
     assert services(SEED) == (
-        Service("go", "go", ("go", "run", "./cli/service"), "/srv/app", expand=True, source="devport.yaml:3"),
+        Service(
+            "go",
+            "go",
+            ("go", "run", "./cli/service"),
+            "/srv/app",
+            expand=True,
+            source="devport.yaml:3",
+            named=False,
+        ),
         Service(
             "api-server",
             "api-server",

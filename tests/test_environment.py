@@ -101,11 +101,19 @@ def test_the_ports_of_the_others():
     """Each service of the project that has a port is <SERVICE>_PORT, its first one."""
     others = {"web": {"": 19000}, "my-api.v2": {"http": 8080, "admin": 8081}, "worker": {}}
 
-    assert build(ports={"": 19000}, project_ports=others, project={"WEB_PORT": "1"}) == {
+    assert build(ports={"": 19000}, project_ports=others, base={"WEB_PORT": "1"}) == {
         "PORT": "19000",
         "WEB_PORT": "19000",
         "MY_API_V2_PORT": "8080",
     }
+
+
+def test_a_port_that_a_file_sets_on_purpose():
+    """DB_PORT of an env file or of `environment` beats the port of the entry called db."""
+    db = {"db": {"": 19000}}
+
+    assert build(project_ports=db, project={"DB_PORT": "5432"})["DB_PORT"] == "5432"
+    assert build(WEB._replace(environment={"DB_PORT": "1"}), project_ports=db)["DB_PORT"] == "1"
 
 
 @pytest.mark.parametrize(

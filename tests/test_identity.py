@@ -63,6 +63,8 @@ def test_undecodable_bytes_enter_as_the_bytes_they_were():
         (service(key="shop"), hash_of_key("shop")),
         (service(key="shop", instance=2), hash_of_key("shop.3")),
         (service(entry="", name="true", command=("true", "x")), hash_of_command("/p", ("true", "x"))),
+        (service(named=False, command=("go", "x")), hash_of_command("/p", ("go", "x"))),
+        (service(named=False, instance=1), hash_of_command("/p", ("true", "2"))),
     ],
 )
 def test_instances_have_identities_of_their_own_and_the_first_has_the_entrys(given_service, expected):

@@ -50,17 +50,18 @@ def environment(  # noqa: PLR0917 - the layers, in the order in which they win
 
     `base` is devport's own environment, `project_env` and `service_env` are what the env files say,
     `ports` the service's own ports by name (first one first, empty for none) and `project_ports` those
-    of every service of the project. `env_wins` lets `base` beat the env files.
+    of every service of the project. `env_wins` lets `base` beat the env files. A `DB_PORT` that a file
+    sets on purpose beats the one that stands for the entry `db`, which may well ignore its PORT.
     """
     # PORT in our own environment is a wish to devport (or what an outer devport gave to this one):
     # handed down to a service without a port it would be somebody else's.
     inherited = {name: value for name, value in base.items() if name not in INTERNAL and name != "PORT"}
     files = {**project_env, **service_env}
-    layers = {**files, **inherited} if env_wins else {**inherited, **files}
+    others = _other_ports(project_ports)
+    layers = {**others, **files, **inherited} if env_wins else {**inherited, **others, **files}
     return {
         **layers,
         **service.environment,
-        **_other_ports(project_ports),
         **_own_ports(service, ports),
         "PS": service.name,
         "DEVPORT_HASH": hash_,

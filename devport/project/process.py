@@ -37,6 +37,7 @@ class Process(NamedTuple):
     stop_signal: int = StopPolicy().signal
     stop_timeout: float | None = None
     description: str = ""
+    named: bool = True
 
 
 class Places(NamedTuple):
@@ -114,7 +115,7 @@ def listed(nodes: tuple[Node, ...]) -> list[Process]:
             counts[program] = counts.get(program, 1) + 1
             name = f"{program}-{counts[program]}"
         taken.add(name)
-        found[index] = process._replace(name=name)
+        found[index] = process._replace(name=name, named=False)
     return found
 
 
@@ -169,6 +170,7 @@ def service(process: Process, entry: Entry | None, file: str, position: int, pla
             description=process.description,
             source=f"{file}:{process.line}",
             position=position,
+            named=process.named,
         )
     except Refusal as refusal:
         raise refusal.under(process.name) from None

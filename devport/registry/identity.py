@@ -64,11 +64,12 @@ def key_of(service: "Service") -> str | None:
 
 
 def hash_of(service: "Service", root: str) -> str:
-    """The hash of `service` in the project at `root`; one without an entry is an ad-hoc command."""
+    """The hash of `service` in the project at `root`; one that nobody named is known by its command."""
     if key := key_of(service):
         return hash_of_key(key)
-    if not service.entry:
-        return hash_of_command(service.cwd, service.command)
+    if not service.entry or not service.named:
+        number = () if service.instance == 0 else (str(service.instance + 1),)
+        return hash_of_command(service.cwd, (*service.command, *number))
     return hash_of_entry(root, name_of(service))
 
 
