@@ -1,0 +1,56 @@
+"""Run one entry alone, or any command, with the environment of the project.
+
+usage: devport run [options] [--] NAME [ARG...]
+       devport run [options] [--] COMMAND [ARG...]
+
+Terminal, standard input and exit status pass through. Where the first word is
+an entry of the project, that runs on its port, the ARGs after its own; else the
+words are a command. Options stand before the first word: what follows it is the
+command's.
+
+Options:
+  -f FILE, --procfile FILE, --file FILE
+                        the Procfile or devport.yaml; - is standard input
+  --root DIR            run there, and read .env there, not beside FILE
+  -e FILES, --env FILES
+                        env files instead of .env; of several the later wins
+  -p BASE, --port BASE  count new ports from BASE, 100 an entry, as foreman does
+  --reassign NAMES      give these another port where theirs is taken
+  --strict-ports        take a declared port or none
+  --no-strict-ports     where a declared port is taken, search upwards
+  --env-wins            the environment wins over env files
+  -t SECONDS, --timeout SECONDS
+                        how long a stop may take before SIGKILL (default 5)
+  -h, --help            show this text
+
+For example:
+  devport run web
+  devport run -e test.env python manage.py migrate --noinput
+"""
+
+from collections.abc import Sequence
+
+from devport import passthrough
+from devport.commands import selection
+from devport.commands.arguments import parse
+from devport.commands.options import run_options
+from devport.context import Context
+from devport.project import formation
+
+
+def run(context: Context, argv: Sequence[str]) -> int:
+    """Run what `argv` says; the status is its own."""
+    arguments = parse(__doc__, argv, options_first=True)
+    project = selection.project_if_any(arguments, context)
+    selection.warn(context, project.warnings)
+    reassign = arguments.names("--reassign")
+    formation.check_names(reassign, project.services, "--reassign")
+    first, *rest = arguments.words
+    entry = next((service for service in project.services if service.entry == first), None)
+    if entry is None:
+        # A command has no port, so PORT is a variable like any other to it.
+        return passthrough.run_command(context, project, arguments.words, run_options(arguments))
+    options = run_options(
+        arguments, environ=context.environ, env_files=project.env, reassign=frozenset(reassign)
+    )
+    return passthrough.run(context, project, entry, tuple(rest), options)

@@ -1,0 +1,105 @@
+"""Run the entries of a project in one window, until one of them ends or Ctrl-C.
+
+usage: devport start [options] [--] [NAME...]
+
+Without a NAME every entry runs, except one called release, which has to be
+named. The first exit ends the run, and its status is devport's. Options that
+take a list may be repeated.
+
+Which project:
+  -f FILE, --procfile FILE, --file FILE
+                        the Procfile or devport.yaml; - is standard input
+  --root DIR            run there, and read .env there, not beside FILE
+  -e FILES, --env FILES
+                        env files instead of .env; of several the later wins
+
+Which entries, how many:
+  --except NAMES        run all but these
+  -c LIST, --concurrency LIST
+                        instances, as in web=2,worker=3; of others one
+  -m LIST, --formation LIST
+                        instances, as in all=1,web=2; of others none, or as
+                        many as all says
+
+Ports and environment:
+  -p BASE, --port BASE  count ports from BASE, 100 an entry, as foreman does
+  --reassign NAMES      give these another port where theirs is taken
+  --strict-ports        take a declared port or none
+  --no-strict-ports     where a declared port is taken, search upwards
+  --env-wins            the environment wins over env files
+
+What is shown:
+  -q NAMES, --quiet NAMES
+                        show no lines of these
+  --no-prefix           lines without time and name
+  --no-timestamp        lines without time
+  --timestamp FORMAT    the time as strftime formats it (default %H:%M:%S)
+  --colour WHEN, --color WHEN
+                        auto, always or never
+  --no-colour, --no-color
+                        the same as --color never; so is NO_COLOR=1
+  --json                one JSON object a line
+
+How it runs and ends:
+  --pty                 give every entry a terminal, whatever stdout is
+  --no-pty              give none a terminal
+  --keep-going          go on when an entry ends
+  -t SECONDS, --timeout SECONDS
+                        how long a stop may take before SIGKILL (default 5)
+  -h, --help            show this text
+
+For example:
+  devport start
+  devport start web worker -c worker=2
+"""
+
+from collections.abc import Sequence
+
+from devport import foreground
+from devport.commands import selection
+from devport.commands.arguments import Arguments, parse
+from devport.commands.options import run_options
+from devport.commands.view import view
+from devport.context import Context
+from devport.model import Project, RunOptions, Service
+from devport.project import formation
+
+
+def run(context: Context, argv: Sequence[str]) -> int:
+    """Run the entries that `argv` selects; the status is the first failure's."""
+    arguments = parse(__doc__, argv)
+    project = selection.project(arguments, context)
+    selection.warn(context, project.warnings)
+    options = _options(arguments, context, project)
+    services, notices = _services(arguments, project)
+    for notice in notices:
+        context.say(f"devport: {notice}")
+    return foreground.start(context, project, services, options)
+
+
+def _options(arguments: Arguments, context: Context, project: Project) -> RunOptions:
+    quiet, reassign = arguments.names("--quiet"), arguments.names("--reassign")
+    formation.check_names(quiet, project.services, "--quiet")
+    formation.check_names(reassign, project.services, "--reassign")
+    return run_options(
+        arguments,
+        environ=context.environ,
+        env_files=project.env,
+        view=view(arguments, context, frozenset(quiet)),
+        reassign=frozenset(reassign),
+    )
+
+
+def _services(arguments: Arguments, project: Project) -> tuple[tuple[Service, ...], tuple[str, ...]]:
+    counts = {
+        short: formation.parse_counts(",".join(texts), short)
+        for short, name in (("-c", "--concurrency"), ("-m", "--formation"))
+        if (texts := arguments.texts(name))
+    }
+    return formation.select(
+        project.services,
+        tuple(dict.fromkeys(arguments.words)),
+        except_=arguments.names("--except"),
+        concurrency=counts.get("-c"),
+        formation=counts.get("-m"),
+    )
