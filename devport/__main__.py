@@ -1,8 +1,6 @@
 """`python -m devport`: the same as the installed `devport`."""
 
-import sys
-
-from devport.cli import main
+from devport.cli import entry
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

@@ -16,7 +16,7 @@ from devport.engine.guard import guarded
 from devport.engine.job import Job, Transition
 from devport.engine.lifecycle import AT_REST, DOWN, UP, Kind, Lifecycle, State
 from devport.engine.loop import Loop
-from devport.engine.memory import keep_freed_memory
+from devport.engine.memory import settle
 from devport.engine.printer import Printer
 from devport.engine.process import Command, Spawner, Stdio
 from devport.engine.signals import Signals
@@ -72,7 +72,7 @@ class Foreground:
         lifeline: int,
     ) -> None:
         self.context, self.options, self.lifeline = context, options, lifeline
-        keep_freed_memory()
+        settle()
         self.signals = Signals()
         self.group = Group(keep_going=options.keep_going)
         self.requests = 0  # how often somebody asked for the end

@@ -83,14 +83,15 @@ class Service(NamedTuple):
 class Project(NamedTuple):
     """A folder and what its file declares, one Service an entry, in file order.
 
-    `file` is the absolute path (`-` for standard input). `env` holds what the project's env files
-    say, merged in order. `warnings` are complete sentences without the `devport: ` in front.
-    `strict_ports` and `port_range` are the file's wishes, None where it has none.
+    `file` is the absolute path (`-` for standard input), `kind` what it is written as. `env` holds
+    what the project's env files say, merged in order. `warnings` are complete sentences without the
+    `devport: ` in front. `strict_ports` and `port_range` are the file's wishes, None where it has none.
     """
 
     root: str
     file: str
     services: tuple[Service, ...]
+    kind: Literal["procfile", "devport.yaml"] = "procfile"
     env: Mapping[str, str] = NOTHING
     warnings: tuple[str, ...] = ()
     strict_ports: bool | None = None

@@ -16,6 +16,7 @@ from devport.engine.guard import guarded
 from devport.engine.job import Job, Transition
 from devport.engine.lifecycle import AT_REST, DOWN, UP, Kind, Lifecycle, State
 from devport.engine.loop import Loop
+from devport.engine.memory import settle
 from devport.engine.printer import Printer
 from devport.engine.process import Command, Spawner, Stdio
 from devport.engine.signals import Signals
@@ -78,6 +79,7 @@ class Passthrough:
         self, context: Context, launch: Launch, hold: PortHold, grace: float, *, lifeline: int, group: int
     ) -> None:
         self.context, self.lifeline = context, lifeline
+        settle()
         self.signals = Signals()
         become_subreaper()
         spawner = Spawner()

@@ -407,7 +407,7 @@ def test_run_without_a_project(ran, folder):
     (folder / ".env").write_text("A=1\n")
     (folder / "x.env").write_text("A=2\n")
 
-    assert ran("ls")[1:3] == (Project(str(folder), "", (), {"A": "1"}), ("ls",))
+    assert ran("ls")[1:3] == (Project(str(folder), "", (), env={"A": "1"}), ("ls",))
     assert ran("-e", "x.env", "ls")[1].env == {"A": "2"}
 
 
@@ -416,7 +416,7 @@ def test_run_in_another_folder_without_a_project(ran, folder):
     (folder / "sub").mkdir()
     (folder / "sub" / ".env").write_text("A=3\n")
 
-    assert ran("--root", "sub", "ls")[1] == Project(str(folder / "sub"), "", (), {"A": "3"})
+    assert ran("--root", "sub", "ls")[1] == Project(str(folder / "sub"), "", (), env={"A": "3"})
 
 
 @pytest.mark.parametrize(

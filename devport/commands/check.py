@@ -17,7 +17,6 @@ For example:
 """
 
 import json
-import os
 from collections.abc import Sequence
 
 from devport.commands import selection
@@ -34,15 +33,10 @@ def run(context: Context, argv: Sequence[str]) -> int:
         context.write(context.stdout, json.dumps(_report(project), indent=2) + "\n")
         return 0
     names = ", ".join(service.name for service in project.services)
-    context.say(f"Valid {_kind(project.file)} detected ({names})")
+    # honcho's and foreman's scripts look for `Valid procfile`.
+    context.say(f"Valid {project.kind} detected ({names})")
     selection.warn(context, project.warnings)
     return 0
-
-
-def _kind(file: str) -> str:
-    """What the file is called in the message: honcho's and foreman's scripts look for `Valid procfile`."""
-    name = os.path.basename(file)
-    return name if name.endswith((".yaml", ".yml")) else "procfile"
 
 
 def _report(project: Project) -> dict[str, object]:

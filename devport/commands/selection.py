@@ -26,14 +26,13 @@ def project_if_any(arguments: Arguments, context: Context) -> Project:
     """The project, or where there is none one without entries: a command needs no more than env files."""
     try:
         return project(arguments, context)
-    except DevportError as error:
-        if not error.message.startswith("cannot find a project:"):
-            raise
+    except load.NoProject:
+        pass
     root = context.path(arguments.text("--root") or ".")
     default = os.path.join(root, ".env")
     paths = load.env_paths(context, arguments.texts("--env")) or [default] * os.path.isfile(encode(default))
     env, warnings = load.read_env_files(context, paths)
-    return Project(root, "", (), env, warnings)
+    return Project(root, "", (), env=env, warnings=warnings)
 
 
 def warn(context: Context, warnings: tuple[str, ...]) -> None:

@@ -191,14 +191,18 @@ class Loop:
             if (ending := self._endings.get(job)) is not None:
                 self._endings[job] = ending._replace(quiet=min(self.now() + QUIET, ending.until))
         elif chunk is not None:
-            self._close_output(job)
+            # The end of its output, not its own. The descriptor stays open: closing the master of a
+            # pty would hang up on a service that has only redirected its output.
+            self._outputs.unregister(process.output)
+            job.stream.end()
             if job in self._endings:
                 self._end(job)
 
     def _close_output(self, job: Job) -> None:
         process = job.process
         if process is not None and process.output is not None:
-            self._outputs.unregister(process.output)
+            if process.output in self._outputs.get_map():
+                self._outputs.unregister(process.output)
             process.close()
         job.stream.end()
 

@@ -1,13 +1,21 @@
-"""How the C allocator treats the large, short-lived buffers of the output path."""
+"""Memory of a process that lives long: the output path's large, short-lived buffers, and garbage."""
 
 import ctypes
+import gc
 
 M_TRIM_THRESHOLD = -1  # mallopt(3)
 M_MMAP_THRESHOLD = -3
 KEPT = 4 << 20
 
 
-def keep_freed_memory() -> None:
+def settle() -> None:
+    """What is there stays and need not be looked at again; from now on garbage is collected."""
+    gc.freeze()
+    gc.enable()
+    _keep_freed_memory()
+
+
+def _keep_freed_memory() -> None:
     """Let malloc keep up to 4 MiB of freed memory instead of giving it back after every chunk.
 
     By default glibc returns the top of the heap as soon as a chunk's buffers are freed, and the next

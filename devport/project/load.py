@@ -27,6 +27,10 @@ _YAML = (
 )
 
 
+class NoProject(DevportError):  # noqa: N818 - for some verbs it is no error
+    """There is neither a devport.yaml nor a Procfile."""
+
+
 class Found(NamedTuple):
     """The file of a project: its absolute path (`-` for standard input), the root, its name for messages."""
 
@@ -78,7 +82,7 @@ def find(context: Context, file: str | None, root: str | None, env: Mapping[str,
     where = f"in {root}" if root is not None else f"in {context.cwd} or above"
     if wanted:
         raise DevportError(f"cannot find {wanted}: not {where} (PROCFILE names it)")
-    raise DevportError(f"cannot find a project: no devport.yaml and no Procfile {where}; {HINT}")
+    raise NoProject(f"cannot find a project: no devport.yaml and no Procfile {where}; {HINT}")
 
 
 def env_paths(context: Context, env_files: Sequence[str]) -> list[str]:
@@ -108,7 +112,7 @@ def _read_procfile(found: Found, data: bytes) -> Project:
     entries, warnings = procfile.parse(data, found.name)
     source = os.path.basename(found.name)
     services = tuple(_service(entry, source, found.root, index) for index, entry in enumerate(entries))
-    return Project(found.root, found.path, services, warnings=warnings)
+    return Project(found.root, found.path, services, kind="procfile", warnings=warnings)
 
 
 def _read_yaml(context: Context, found: Found, data: bytes) -> tuple[Project, Sequence[str] | None]:
@@ -136,6 +140,7 @@ def _read_yaml(context: Context, found: Found, data: bytes) -> tuple[Project, Se
         found.root,
         found.path,
         said.services,
+        kind="devport.yaml",
         warnings=tuple(warnings),
         strict_ports=said.strict_ports,
         port_range=said.port_range,
