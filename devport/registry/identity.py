@@ -3,6 +3,7 @@
 Pure: it knows no file, no lock and no clock.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +29,11 @@ def _hash(text: str) -> str:
 
 def _sha256() -> Callable[[bytes], Any]:
     """`hashlib.sha256` without `hashlib`, which loads OpenSSL (3 ms): the C module behind it is enough."""
-    for module in ("_sha2", "_sha256"):  # from Python 3.12 on, and before
-        try:
-            return __import__(module).sha256  # type: ignore[no-any-return]
-        except ImportError:
-            continue
-    return __import__("hashlib").sha256  # type: ignore[no-any-return]
+    module = "_sha2" if sys.version_info >= (3, 12) else "_sha256"
+    try:
+        return __import__(module).sha256  # type: ignore[no-any-return]
+    except ImportError:
+        return __import__("hashlib").sha256  # type: ignore[no-any-return]
 
 
 def hash_of_key(key: str) -> str:

@@ -75,14 +75,16 @@ def reclaimable(
     """Records whose port in the pool may go to somebody else, the longest unused first.
 
     Unused: not up for 30 days before `now` (seconds since the epoch) and nobody holds its lock. A record
-    that does not say when it was up keeps its port.
+    that does not say when it was up keeps its port. Lazy: hardly any registration gets this far.
     """
     stale = []
     for record in records:
         up = seconds(record.last_up)
         if up is not None and now - up > UNUSED_FOR and any(port in among for port in record.reserved):
             stale.append((up, record.hash, record))
-    return (record for _, hash_, record in sorted(stale, key=lambda item: item[:2]) if not is_held(hash_))
+    for _, hash_, record in sorted(stale, key=lambda item: item[:2]):
+        if not is_held(hash_):
+            yield record
 
 
 def is_free(port: int) -> bool:
