@@ -7,6 +7,8 @@ typed reaches it alone, and pipelines and job control work. Values around the sa
 import os
 import shlex
 import signal
+import termios
+from typing import Any
 
 from devport.claim import PortHold, hold_ports, lock_services, release
 from devport.context import Context
@@ -25,6 +27,7 @@ from devport.errors import DevportError, ExitStatus
 from devport.launch import Launch, prepare, prepare_command
 from devport.model import Project, RunOptions, Service, View
 
+_KILLED = 128  # a shell's statuses above it: killed by a signal
 _STOPS = {signal.SIGTERM, signal.SIGHUP}
 _HANDED_ON = {signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT}
 
@@ -72,6 +75,14 @@ def with_arguments(command: tuple[str, ...], extra: tuple[str, ...]) -> tuple[st
     return (*command, *extra)
 
 
+def terminal_modes(descriptor: int) -> list[Any] | None:
+    """The modes of the terminal that `descriptor` is, for tcsetattr; None where it is none."""
+    try:
+        return termios.tcgetattr(descriptor)
+    except termios.error:
+        return None
+
+
 class Passthrough:
     """One run of `launch`, in process group `group`."""
 
@@ -108,8 +119,14 @@ class Passthrough:
         self.loop.watch(self.lifeline, self._guardian_died)
         self.loop.send(self.job, UP)
         lifecycle = self.job.lifecycle
+        modes = terminal_modes(self.context.stdin)
         self.loop.run(lambda: lifecycle.state in AT_REST)
-        return ExitStatus.FAILED if lifecycle.status is None else shell_status(lifecycle.status)
+        status = ExitStatus.FAILED if lifecycle.status is None else shell_status(lifecycle.status)
+        if modes is not None and status > _KILLED:
+            # It had no time to put back what it had changed. (Being in another process group does not
+            # stop us: the guard lets us ignore SIGTTOU.)
+            termios.tcsetattr(self.context.stdin, termios.TCSADRAIN, modes)
+        return status
 
     def observe(self, transition: Transition) -> None:
         """Say what the command cannot say itself."""

@@ -13,14 +13,16 @@ _SGR = rb"\x1b\[[0-9;:]*m"
 _STRING = rb"\x1b[]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?"
 _CSI = rb"\x1b\[[0-?]*[ -/]*[@-~]?"
 _SHORT = rb"\x1b[ -/]*[0-~]?"
-_SEQUENCE = re.compile(rb"(" + _SGR + rb")|" + _STRING + rb"|" + _CSI + rb"|" + _SHORT + rb"|\xc2[\x80-\x9f]")
+_SEQUENCE = re.compile(rb"(" + _SGR + rb")|" + _STRING + rb"|" + _CSI + rb"|" + _SHORT)
+_C1 = re.compile(rb"\xc2[\x80-\x9f]")  # in UTF-8
+_REPLACEMENT = "\ufffd".encode()  # not nothing: the bytes on both sides could make a new one
 _LAST_SGR = re.compile(rb"(?s:.*)" + rb"\x1b\[([0-9;:]*)m")
 _UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*|[]PX^_][^\x07\x1b\n]{0,4096}\x1b?|[ -/]*)?\Z")
 
 
 def only_colours(data: bytes) -> bytes:
     """`data` without the sequences that move the cursor, switch screens, or set title or clipboard."""
-    return _SEQUENCE.sub(rb"\1", data)
+    return _C1.sub(_REPLACEMENT, _SEQUENCE.sub(rb"\1", data))
 
 
 def leaves_colour(line: bytes) -> bool:

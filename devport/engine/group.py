@@ -2,7 +2,7 @@
 
 Knows states and statuses, no processes and no clock. foreman's rule: the first end of any service
 ends the run, and its status is the run's; with `keep_going` the rest runs on, and the status is the
-first failure's. A signal that asks for the end decides the status only if nothing had ended before.
+first failure's. A signal that asks for the end decides the status only if nothing had failed before.
 """
 
 from devport.engine.lifecycle import AT_REST, State
@@ -37,7 +37,7 @@ class Group:
         """Somebody asked for the end of the run (`status`: 128 + the signal, 141 for a reader that left)."""
         if not self.stopping:
             self.stopping = True
-            self.status = status
+            self.status = self.status or status
 
     def exit_status(self) -> int:
         """What devport ends with."""

@@ -128,7 +128,7 @@ class Lifecycle:
         self.cause = Cause.ASKED  # of the end under way; meaningful while stopping
         self.fault = ""  # what went wrong last, for people; empty while all is well
         self.status: int | None = None  # how the last life ended
-        self.started_at: float | None = None
+        self.ready_at = 0.0  # when it became ready; meaningful while it is
         self.failures = 0  # restarts since the service last stayed up
         self._restarts: deque[float] = deque()  # when, within the policy's window
 
@@ -146,7 +146,7 @@ class Lifecycle:
             case Kind.SPAWN_FAILED:
                 return self._spawn_failed(event, now)
             case Kind.READY:
-                return self._ready()
+                return self._ready(now)
             case Kind.UNHEALTHY:
                 return self._unhealthy(event.reason, now)
             case Kind.EXITED:
@@ -200,23 +200,24 @@ class Lifecycle:
 
     def _spawned(self, now: float) -> list[Action]:
         if self.state is State.STARTING:
-            self.started_at = now
             if self.probed:
                 limit = self.start_timeout
                 self._enter(State.STARTING, None if limit is None else now + limit)
             else:
-                self._ready()
+                self._ready(now)
         return []
 
     def _spawn_failed(self, event: Event, now: float) -> list[Action]:
-        if self.state is not State.STARTING:
+        if self.state not in {State.STARTING, State.STOPPING, State.KILLING}:
             return []
-        self.fault, self.status, self.started_at, self.cause = event.reason, event.status, None, Cause.FAULT
+        self.fault, self.status = event.reason, event.status
+        if self.state is State.STARTING:  # else somebody asked for the end before this was known
+            self.cause = Cause.FAULT
         return self._settle(now)
 
-    def _ready(self) -> list[Action]:
+    def _ready(self, now: float) -> list[Action]:
         if self.state is State.STARTING:
-            self.fault = ""
+            self.fault, self.ready_at = "", now
             self._enter(State.READY)
         return []
 
@@ -232,6 +233,7 @@ class Lifecycle:
         self.status = event.status
         by_itself = self.state in {State.STARTING, State.READY}
         if by_itself:
+            self._forgive(now)
             self.fault = "" if event.status in self.restart.success else describe(event.status)
             self.cause = Cause.ENDED
         if not event.leftovers:
@@ -265,6 +267,7 @@ class Lifecycle:
         return [SPAWN]
 
     def _stop(self, now: float, cause: Cause) -> list[Action]:
+        self._forgive(now)
         self.cause = cause
         self._enter(State.STOPPING, now + self.grace)
         return [Action(self.stop_signal)]
@@ -272,6 +275,13 @@ class Lifecycle:
     def _kill(self, now: float) -> list[Action]:
         self._enter(State.KILLING, now + KILL_PATIENCE)
         return [Action(SIGKILL)]
+
+    def _forgive(self, now: float) -> None:
+        """It is up no longer: was it for long enough to forget what went wrong before?"""
+        if self.state is State.READY and now - self.ready_at >= self.restart.reset_after:
+            self.failures = 0
+            if self.restart.window is None:
+                self._restarts.clear()
 
     def _settle(self, now: float) -> list[Action]:
         """The tree is empty: where to?"""
@@ -289,10 +299,6 @@ class Lifecycle:
 
     def _back_off(self, now: float) -> None:
         policy = self.restart
-        if self.started_at is not None and now - self.started_at >= policy.reset_after:
-            self.failures = 0
-            if policy.window is None:
-                self._restarts.clear()
         while policy.window is not None and self._restarts and self._restarts[0] <= now - policy.window:
             self._restarts.popleft()
         if policy.max is not None and len(self._restarts) >= policy.max:

@@ -188,7 +188,8 @@ class Stream:
     def show(self) -> None:
         """Print what is held, and leave the line open for the rest of it."""
         printer = self.printer
-        keep = escapes.unfinished(bytes(self._held[-8192:])) if printer.terminal else 0
+        filtered = printer.terminal and not printer.view.json
+        keep = escapes.unfinished(bytes(self._held[-8192:])) if filtered else 0
         data = bytes(self._held[: len(self._held) - keep])
         tail = self._held[len(data) :]
         self._forget()

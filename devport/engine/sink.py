@@ -41,7 +41,7 @@ class Sink:
         self.queue: deque[memoryview] = deque()
         self.pending = self.written = self.dropped = self.trouble = 0
         self.closed = False
-        self._own: int | None = None
+        self._close: Callable[[], None] = lambda: None  # devport's own description, if it has one
         self._send: Callable[[], int]
         self.fd = self._open(descriptor)
 
@@ -53,9 +53,9 @@ class Sink:
             import _socket  # noqa: PLC0415 - the C half of `socket`, which costs a tenth as much
 
             self._socket = _socket.socket(fileno=os.dup(descriptor))
-            self._send = self._send_socket
+            self._send, self._close = self._send_socket, self._socket.close
         elif (own := self._open_again(descriptor)) is not None:
-            self._own, self._send = own, self._send_now
+            self._send, self._close = self._send_now, lambda: os.close(own)
             if stat.S_ISFIFO(mode):
                 self._widen(own)
             return own
@@ -157,7 +157,6 @@ class Sink:
 
     def close(self) -> None:
         """Give back devport's own description; the inherited descriptor stays as it was."""
-        if self._own is not None:
-            os.close(self._own)
-            self._own = None
+        self._close()
+        self._close = lambda: None
         self.closed = True
