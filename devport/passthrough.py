@@ -83,6 +83,14 @@ def terminal_modes(descriptor: int) -> list[Any] | None:
         return None
 
 
+def restore_terminal(descriptor: int, modes: list[Any]) -> None:
+    """Give the terminal its modes back; one that has hung up needs none."""
+    try:
+        termios.tcsetattr(descriptor, termios.TCSANOW, modes)
+    except termios.error:
+        pass
+
+
 class Passthrough:
     """One run of `launch`, in process group `group`."""
 
@@ -125,7 +133,7 @@ class Passthrough:
         if modes is not None and status > _KILLED:
             # It had no time to put back what it had changed. (Being in another process group does not
             # stop us: the guard lets us ignore SIGTTOU.)
-            termios.tcsetattr(self.context.stdin, termios.TCSADRAIN, modes)
+            restore_terminal(self.context.stdin, modes)
         return status
 
     def observe(self, transition: Transition) -> None:
