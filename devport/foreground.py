@@ -23,7 +23,7 @@ from devport.engine.signals import Signals
 from devport.engine.sink import Sink
 from devport.errors import DevportError, ExitStatus
 from devport.launch import Launch, prepare
-from devport.model import Project, RunOptions, Service
+from devport.model import Project, RestartPolicy, RunOptions, Service
 
 STALLED = 1.0
 """Seconds that a reader who takes nothing is waited for once somebody asked for the end."""
@@ -105,7 +105,7 @@ class Foreground:
             service.name,
             command=Command(launch.argv, launch.environment, service.cwd, launch.hash),
             stdio=Stdio(terminal=self._size() if wants_pty else None),
-            lifecycle=Lifecycle(service.restart, service.stop.signal, grace),
+            lifecycle=Lifecycle(service.restart or RestartPolicy(), service.stop.signal, grace),
             stream=self.printer.stream(
                 service.name,
                 position,

@@ -15,6 +15,10 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 RestartOn = Literal["never", "on_failure", "always"]
 
 
+GRACE = 5.0
+"""Seconds between the stop signal and SIGKILL where nobody says otherwise."""
+
+
 class StopPolicy(NamedTuple):
     """How a service is asked to end: `signal` to its group, after `grace` seconds SIGKILL.
 
@@ -41,6 +45,9 @@ class RestartPolicy(NamedTuple):
     success: frozenset[int] = frozenset({0})
 
 
+BACKGROUND_RESTART = RestartPolicy(on="on_failure")
+
+
 class PortRequest(NamedTuple):
     """One named port of a service: searched upward from `base`, or from the pool where that is None."""
 
@@ -55,7 +62,9 @@ class Service(NamedTuple):
     place in the file and `instance` the instance's, both from 0; `named` is False where devport made
     the name up, so that it cannot be the identity. `command` is what is executed; with
     `expand`, `$NAME` in its words is replaced from the service's environment first (no shell does it).
-    `cwd` and `env_files` are absolute. `source` is `FILE:LINE`.
+    `restart` None leaves it to the frame: never in the foreground, on failure in the background.
+    `interactive` has Ctrl-C and Ctrl-Z typed in a window reach the service itself. `cwd` and
+    `env_files` are absolute. `source` is `FILE:LINE`.
     """
 
     name: str
@@ -72,7 +81,8 @@ class Service(NamedTuple):
     tailnet: bool = False
     pty: bool | None = None
     stop: StopPolicy = StopPolicy()
-    restart: RestartPolicy = RestartPolicy()
+    restart: RestartPolicy | None = None
+    interactive: bool = False
     description: str = ""
     source: str = ""
     position: int = 0
@@ -119,7 +129,7 @@ class RunOptions(NamedTuple):
     port numbers; `strict` None leaves it to the project's file; `pty` None leaves it to devport.
     """
 
-    grace: float = 5.0
+    grace: float = GRACE
     base: int | None = None
     strict: bool | None = None
     reassign: frozenset[str] = frozenset()

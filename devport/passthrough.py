@@ -25,7 +25,7 @@ from devport.engine.signals import Signals
 from devport.engine.sink import Sink
 from devport.errors import DevportError, ExitStatus
 from devport.launch import Launch, prepare, prepare_command
-from devport.model import Project, RunOptions, Service, View
+from devport.model import Project, RestartPolicy, RunOptions, Service, View
 
 _KILLED = 128  # a shell's statuses above it: killed by a signal
 _STOPS = {signal.SIGTERM, signal.SIGHUP}
@@ -112,7 +112,7 @@ class Passthrough:
             command=Command(launch.argv, launch.environment, service.cwd, launch.hash),
             stdio=Stdio(inherit=True, group=group),
             lifecycle=Lifecycle(
-                service.restart,
+                RestartPolicy(),  # whatever the file says: `run` runs it once
                 service.stop.signal,
                 grace if service.stop.grace is None else service.stop.grace,
             ),

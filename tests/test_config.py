@@ -215,6 +215,7 @@ processes:
             tailnet=True,
             pty=False,
             stop=StopPolicy(signal.SIGINT, 2.5),
+            restart=RestartPolicy(on="never"),
             description="2024-01-01",
             source="devport.yaml:6",
         ),
@@ -237,7 +238,7 @@ def test_defaults():
         (),
     )
     assert found.services[0].environment is NOTHING
-    assert found.services[0].restart == RestartPolicy(on="never")
+    assert found.services[0].restart is None
 
 
 @pytest.mark.parametrize(

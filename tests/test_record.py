@@ -37,7 +37,7 @@ FULL = Record(
     cwd="/p",
     cmd=("sh", "-c", "echo \udcff"),
     env=("A=1", "B=\udcfe"),
-    extra={"run": {"deep": [1, None]}, "😀": 1.5},
+    extra={"later": {"deep": [1, None]}, "😀": 1.5},
 )
 
 # As the Go program writes it: no schema, nanoseconds, a local offset.

@@ -366,11 +366,11 @@ def test_a_record_of_the_predecessor_keeps_its_port(house):
 def test_the_background_services_snapshot_and_exposure_stay(house):
     """A foreground run neither loses the environment nor reverts `tailup`."""
     record = house.register(project(service("web"))).records["web"]
-    house.store.update(record.hash, lambda one: one._replace(env=("A=1",), tailnet=True, extra={"run": 1}))
+    house.store.update(record.hash, lambda one: one._replace(env=("A=1",), tailnet=True, extra={"later": 1}))
     done = house.register(project(service("web", command=("new",))))
 
     assert (done.records["web"].env, done.records["web"].tailnet) == (("A=1",), True)
-    assert done.records["web"].extra == {"run": 1}
+    assert done.records["web"].extra == {"later": 1}
 
 
 def corrupt(house, record, data):

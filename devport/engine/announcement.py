@@ -26,12 +26,11 @@ def announcement(  # noqa: PLR0911 - one line for each thing there is to say
     lifecycle, state = job.lifecycle, job.lifecycle.state
     if event.kind is Kind.SPAWNED and job.process is not None:
         return _started(job.process.pid, port)
+    failed = {"event": "failed", "reason": lifecycle.fault}
     if state is State.FAILED and before is not state:
-        return Announcement(f"failed: {lifecycle.fault}", {"event": "failed", "reason": lifecycle.fault})
+        return Announcement(f"failed: {lifecycle.fault}", failed)
     if event.kind is Kind.SPAWN_FAILED and state is State.BACKOFF:
-        return Announcement(
-            f"did not start: {lifecycle.fault}", {"event": "failed", "reason": lifecycle.fault}
-        )
+        return Announcement(f"did not start: {lifecycle.fault}", failed)
     if event.kind is Kind.EXITED and before in _ALIVE:
         return _exited(event.status, leftovers=event.leftovers)
     if state is State.KILLING and before is State.STOPPING and event.kind is Kind.TIMEOUT:

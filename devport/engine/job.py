@@ -10,7 +10,6 @@ from typing import NamedTuple, Protocol
 
 from devport.encoding import printable
 from devport.engine.lifecycle import SPAWNED, Action, Event, Kind, Lifecycle, State
-from devport.engine.printer import Stream
 from devport.engine.process import Command, Process, Spawner, Stdio, is_executable_error
 from devport.errors import ExitStatus
 
@@ -25,6 +24,16 @@ class Hold(Protocol):
 
     def release(self) -> None:
         """Let go."""
+
+
+class Output(Protocol):
+    """Where a job's output goes: a Stream among others, or Verbatim."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take what the process wrote."""
+
+    def end(self) -> None:
+        """The process has ended, or its output has."""
 
 
 class Transition(NamedTuple):
@@ -45,7 +54,7 @@ class Job:
         command: Command,
         stdio: Stdio,
         lifecycle: Lifecycle,
-        stream: Stream,
+        stream: Output,
         hold: Hold | None = None,
     ) -> None:
         self.name, self.command, self.stdio = name, command, stdio

@@ -54,6 +54,7 @@ class Loop:
         self.on_trouble: Callable[[int], None] = lambda _errno: None
         self._events: deque[tuple[Job, Event]] = deque()
         self._deadlines: dict[Job, float] = {}
+        self._timers: dict[Callable[[], None], float] = {}
         self._endings: dict[Job, Ending] = {}
         self._owners: dict[Process, Job] = {}
         self._ready: deque[Job] = deque()  # has output that was not read because the sink was full
@@ -77,6 +78,10 @@ class Loop:
     def unwatch(self, descriptor: int) -> None:
         """Stop watching `descriptor`."""
         self._control.unregister(descriptor)
+
+    def at(self, when: float, callback: Callable[[], None]) -> None:
+        """Call `callback` once, at `when` of the loop's time; asking again moves it."""
+        self._timers[callback] = when
 
     def send(self, job: Job, event: Event) -> None:
         """Tell `job`'s lifecycle; taken up in order, after the transition under way."""
@@ -106,7 +111,7 @@ class Loop:
     # time
 
     def _timeout(self) -> float | None:
-        dues = [*self._deadlines.values()]
+        dues = [*self._deadlines.values(), *self._timers.values()]
         if not self.printer.sink.full:
             dues += [ending.quiet for ending in self._endings.values()]
         if (partial := self.printer.deadline) is not None:
@@ -121,6 +126,9 @@ class Loop:
             self.printer.show_partial()
         for job in [job for job, due in self._deadlines.items() if due <= now]:
             self.send(job, TIMEOUT)
+        for callback in [callback for callback, when in self._timers.items() if when <= now]:
+            del self._timers[callback]
+            callback()
         if self._endings and not self.printer.sink.full:
             for job in [job for job, ending in self._endings.items() if ending.quiet <= now]:
                 self._end(job)

@@ -106,6 +106,21 @@ class Printer:
         self.sink.write(encode(json.dumps({"time": stamp, **named, **fields})), b"\n")
 
 
+class Verbatim:
+    """What the one service of a window prints, byte for byte, into the window and into its log."""
+
+    def __init__(self, sink: Sink, log: Callable[[bytes], None]) -> None:
+        self.sink, self.log = sink, log
+
+    def feed(self, chunk: bytes) -> None:
+        """Pass `chunk` on as it is: cursor, screen and prompt are the service's own here."""
+        self.log(chunk)
+        self.sink.write(chunk)
+
+    def end(self) -> None:
+        """Nothing was held back."""
+
+
 class Stream:
     """What one service prints. `colour` is an SGR code, None for none."""
 

@@ -44,11 +44,13 @@ class Image(NamedTuple):
 class Stdio(NamedTuple):
     """Where a process reads and writes.
 
-    `terminal` (columns, rows) asks for a pty of its own; `inherit` leaves devport's own descriptors
+    `terminal` (columns, rows) asks for a pty of its own, `interactive` for one that is typed into (it
+    echoes, and is standard input as well); `inherit` leaves devport's own descriptors
     and its process group `group` to the child, whose terminal it then is; else a pipe.
     """
 
     terminal: tuple[int, int] | None = None
+    interactive: bool = False
     inherit: bool = False
     group: int | None = None
 
@@ -206,7 +208,7 @@ class Spawner:
                 except OSError:
                     pass  # over the user's budget (pipe(7)): 64 KiB will do
             return read, write
-        return _open_pty(*stdio.terminal)
+        return _open_pty(*stdio.terminal, interactive=stdio.interactive)
 
     @staticmethod
     def _await_exec(pid: int, status: int, output: int | None) -> None:
@@ -252,15 +254,17 @@ class Spawner:
         if output is not None:
             if stdio.terminal is not None:
                 fcntl.ioctl(output, termios.TIOCSCTTY, 0)
-            os.dup2(self.null, 0)
+            os.dup2(output if stdio.interactive else self.null, 0)
             os.dup2(output, 1)
             os.dup2(output, 2)
 
 
-def _open_pty(columns: int, rows: int) -> tuple[int, int]:
-    """A new pty (master, slave) of that size that passes bytes as they are and echoes nothing."""
+def _open_pty(columns: int, rows: int, *, interactive: bool) -> tuple[int, int]:
+    """A new pty (master, slave) of that size; one nobody types into passes bytes as they are."""
     master, slave = os.openpty()
     termios.tcsetwinsize(slave, (rows, columns))
+    if interactive:
+        return master, slave
     modes = termios.tcgetattr(slave)
     modes[1] &= ~termios.OPOST  # else the terminal makes CR LF of each LF, and a real one does it again
     modes[3] &= ~termios.ECHO

@@ -33,7 +33,8 @@ class Process(NamedTuple):
     ports: tuple[PortRequest, ...] = ()
     tailnet: bool = False
     pty: bool | None = None
-    restart: Literal["never"] = "never"
+    restart: Literal["never"] | None = None
+    interactive: bool = False
     stop_signal: int = StopPolicy().signal
     stop_timeout: float | None = None
     description: str = ""
@@ -84,6 +85,7 @@ _KEYS: dict[str, schema.Reader] = {
     "tailnet": schema.boolean,
     "pty": schema.boolean,
     "restart": schema.restart,
+    "interactive": schema.boolean,
     "stop_signal": schema.signal_number,
     "stop_timeout": schema.seconds,
     "description": schema.text,
@@ -166,7 +168,8 @@ def service(process: Process, entry: Entry | None, file: str, position: int, pla
             tailnet=process.tailnet,
             pty=process.pty,
             stop=StopPolicy(process.stop_signal, process.stop_timeout),
-            restart=RestartPolicy(on=process.restart),
+            restart=None if process.restart is None else RestartPolicy(on=process.restart),
+            interactive=process.interactive,
             description=process.description,
             source=f"{file}:{process.line}",
             position=position,

@@ -114,6 +114,12 @@ def _stamp(value: object) -> str:
     return text
 
 
+def _run(value: object) -> dict[str, object]:
+    if isinstance(value, dict):
+        return value
+    raise MalformedError("an object")
+
+
 READERS: Mapping[str, Callable[[object], object]] = {
     "hash": _hash,
     "hashid": _text,
@@ -134,6 +140,8 @@ READERS: Mapping[str, Callable[[object], object]] = {
     "pty": _flag,
     "stop": _stop,
     "restart": _restart,
+    "interactive": _flag,
+    "run": _run,
     "description": _text,
     "cwd": _text,
     "cmd": _texts,

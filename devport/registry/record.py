@@ -13,7 +13,7 @@ from typing import NamedTuple, NoReturn
 
 from devport.encoding import decode, printable
 from devport.errors import DevportError
-from devport.model import RestartPolicy, StopPolicy
+from devport.model import BACKGROUND_RESTART, RestartPolicy, StopPolicy
 from devport.registry.fields import READERS, RFC3339, MalformedError
 
 SCHEMA = 1
@@ -28,7 +28,8 @@ class Record(NamedTuple):
     `port` is what PORT will be, `ports` what each declared name has; both stay reserved while `no_port`
     only keeps them from being used. `name` is `web`, or `web.2` for a further instance. `env` holds
     `NAME=value` strings, empty for a service that only ever ran in the foreground. `last_up` is
-    RFC 3339, empty when unknown. `state` and `error` are the supervisor's last word.
+    RFC 3339, empty when unknown. `state` and `error` are the background supervisor's last word, `run`
+    is what it is about itself: `window` (`@3`), `tmux` (the server's socket), `pid`, `restarts`.
     """
 
     hash: str
@@ -50,8 +51,10 @@ class Record(NamedTuple):
     expand: bool = False
     pty: bool | None = None
     stop: StopPolicy = StopPolicy()
-    restart: RestartPolicy = RestartPolicy(on="on_failure")
+    restart: RestartPolicy = BACKGROUND_RESTART
+    interactive: bool = False
     description: str = ""
+    run: Mapping[str, object] = NOTHING
     cwd: str = ""
     cmd: tuple[str, ...] | None = None
     env: tuple[str, ...] = ()
@@ -103,6 +106,7 @@ def to_json(record: Record) -> bytes:
     fields["port"] = record.port or 0
     fields["ports"] = dict(record.ports)
     fields["last_up"] = record.last_up or None
+    fields["run"] = dict(record.run)
     fields["stop"] = record.stop._asdict()
     fields["restart"] = {**record.restart._asdict(), "success": sorted(record.restart.success)}
     lines = [f"  {_dump(name)}: {_dump(value)}" for name, value in {**fields, **extra}.items()]
