@@ -27,6 +27,9 @@ VERBS = {
     "help": "show this text, or the usage of one command",
 }
 
+# For devport's own use: what a window of the tmux session runs.
+HIDDEN = frozenset({"supervise"})
+
 # Of the options that may stand before the verb, those that take a value. (A test compares them with
 # the usage texts, which are not loaded for it.)
 VALUED = frozenset(
@@ -159,6 +162,6 @@ def _usage(verb: str) -> Usage:
 
 
 def _load(verb: str) -> ModuleType:
-    if verb in VERBS:
+    if verb in VERBS or verb in HIDDEN:
         return __import__(f"devport.commands.{verb}", fromlist=["run"])  # `importlib` costs 1 ms
     raise UsageError(f"unknown command {verb}{nearest(verb, VERBS)}" if verb else "the command is empty")

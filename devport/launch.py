@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from devport.context import Context
-from devport.model import Project, RunOptions, Service
+from devport.model import BACKGROUND_RESTART, Project, RunOptions, Service
 from devport.project.environment import environment, expand
 from devport.project.load import read_env_files
 from devport.registry.identity import hash_of_command
+from devport.registry.locks import held
+from devport.registry.record import Record
 from devport.registry.register import Registration, register
 from devport.registry.store import Store
 
@@ -35,6 +37,41 @@ def prepare(
     """
     registration = _register(context, project, services, options)
     return tuple(_launch(context, project, service, registration, options) for service in services)
+
+
+def enroll(
+    context: Context, project: Project, services: Sequence[Service], options: RunOptions
+) -> tuple[tuple[Record, ...], dict[str, int]]:
+    """Register `services` for the background, with everything that running them again needs.
+
+    Returns their records and, by hash, the PORT of this time where it is not the reserved one. The
+    record of a service that runs is left as it is. DevportError as `prepare`.
+    """
+    services = [_for_background(service, options) for service in services]
+    registration = _register(context, project, services, options)
+    store = Store(context.state_dir, context.wall)
+    launches = [_launch(context, project, service, registration, options) for service in services]
+    snapshots = {
+        one.hash: tuple(f"{name}={value}" for name, value in one.environment.items())
+        for one in launches
+        if held(store.lock_path(one.hash)) is None
+    }
+    stored = store.update_all(
+        {hash_: lambda old, env=env: old._replace(env=env) for hash_, env in snapshots.items()}  # type: ignore[misc]
+    )
+    records = registration.records
+    ports = {one.hash: next(iter(one.ports.values()), None) for one in launches}
+    return (
+        tuple(stored.get(one.hash, records[one.service.name]) for one in launches),
+        {hash_: port for hash_, port in ports.items() if port and options.base is not None},
+    )
+
+
+def _for_background(service: Service, options: RunOptions) -> Service:
+    grace = options.grace if service.stop.grace is None else service.stop.grace
+    return service._replace(
+        restart=service.restart or BACKGROUND_RESTART, stop=service.stop._replace(grace=grace)
+    )
 
 
 def prepare_command(context: Context, project: Project, argv: tuple[str, ...], options: RunOptions) -> Launch:

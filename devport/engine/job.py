@@ -60,6 +60,7 @@ class Job:
         self.name, self.command, self.stdio = name, command, stdio
         self.lifecycle, self.stream, self.hold = lifecycle, stream, hold
         self.process: Process | None = None
+        self.spawns = 0
         self.check: Callable[[], str | None] = lambda: None  # why it must not be spawned now, if so
 
     def apply(self, action: Action, spawner: Spawner, send: Callable[["Job", Event], None]) -> None:
@@ -70,6 +71,11 @@ class Job:
             return
         send(self, self._spawn(spawner))
 
+    @property
+    def restarts(self) -> int:
+        """How often it was started again."""
+        return max(0, self.spawns - 1)
+
     def _spawn(self, spawner: Spawner) -> Event:
         if self.hold is not None:
             self.hold.release()
@@ -78,6 +84,7 @@ class Job:
             return Event(Kind.SPAWN_FAILED, ExitStatus.FAILED, obstacle)
         try:
             self.process = spawner.spawn(self.command, self.stdio)
+            self.spawns += 1
         except OSError as error:
             found = error.errno is not None and is_executable_error(error.errno)
             status = ExitStatus.CANNOT_EXECUTE if found else ExitStatus.NOT_FOUND

@@ -200,6 +200,7 @@ class Lifecycle:
 
     def _spawned(self, now: float) -> list[Action]:
         if self.state is State.STARTING:
+            self.status = None  # not before, so that whoever announces the last life's end has it
             if self.probed:
                 limit = self.start_timeout
                 self._enter(State.STARTING, None if limit is None else now + limit)
@@ -262,7 +263,6 @@ class Lifecycle:
         if self.blocked:
             self._enter(State.WAITING)
             return []
-        self.status = None
         self._enter(State.STARTING)
         return [SPAWN]
 

@@ -59,13 +59,23 @@ def environment(  # noqa: PLR0917 - the layers, in the order in which they win
     files = {**project_env, **service_env}
     others = _other_ports(project_ports)
     layers = {**others, **files, **inherited} if env_wins else {**inherited, **others, **files}
+    named = {request.name: ports[request.name] for request in service.ports if ports}
+    port = next(iter(named.values() or ports.values()), None)
     return {
         **layers,
         **service.environment,
-        **_own_ports(service, ports),
-        "PS": service.name,
-        "DEVPORT_HASH": hash_,
+        **own_variables(service.name, hash_, service.port_env, port, named),
     }
+
+
+def own_variables(
+    name: str, hash_: str, port_env: str, port: int | None, named: Mapping[str, int]
+) -> dict[str, str]:
+    """The variables that are a service's own: its ports, its name and its hash; they beat all others."""
+    ports = {f"PORT_{variable(each)}": str(number) for each, number in named.items()}
+    if port is not None:
+        ports[port_env] = str(port)
+    return {**ports, "PS": name, "DEVPORT_HASH": hash_}
 
 
 def variable(name: str) -> str:
@@ -90,14 +100,6 @@ def to_dotenv(environment: Mapping[str, str]) -> str:
         f"{name}={_quoted(value)}\n" for key, value in environment.items() if (name := _quoted_name(key))
     )
     return "".join(lines)
-
-
-def _own_ports(service: Service, ports: Mapping[str, int]) -> dict[str, str]:
-    if not ports:
-        return {}
-    named = {f"PORT_{variable(request.name)}": str(ports[request.name]) for request in service.ports}
-    first = ports[service.ports[0].name] if service.ports else next(iter(ports.values()))
-    return {**named, service.port_env: str(first)}
 
 
 def _other_ports(project_ports: Mapping[str, Mapping[str, int]]) -> dict[str, str]:

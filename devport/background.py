@@ -1,0 +1,118 @@
+"""Starting supervisors: each in a window of the tmux session, or as daemons without a terminal.
+
+Knows how a supervisor is begun and how to tell that it has; what a service is, and what becomes of it,
+is in its record.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from devport.context import Context, wait_until
+from devport.encoding import encode
+from devport.engine.lifecycle import State
+from devport.registry.locks import Holder, held
+from devport.registry.record import Record
+from devport.registry.store import Store
+
+PATIENCE = 10.0
+"""Seconds that a supervisor may take until its service has been spawned, or could not be."""
+_UNDECIDED = {"", str(State.WAITING), str(State.STARTING)}
+_TROUBLE = {str(State.BACKOFF), str(State.FAILED)}
+
+
+class Outcome(NamedTuple):
+    """What came of one start: the record as it is now, and who runs it (None: nobody).
+
+    `fresh` where this call started it; `error` where it does not run as it should.
+    """
+
+    record: Record
+    holder: Holder | None
+    fresh: bool
+    error: str = ""
+
+
+def launch(
+    context: Context, records: Sequence[Record], *, windows: bool = True, port: dict[str, int] | None = None
+) -> tuple[Outcome, ...]:
+    """Start a supervisor for each of `records` that has none, and wait until each has spawned its service.
+
+    `port` holds the PORT of this time, by hash, where it is not the reserved one. DevportError when
+    tmux cannot be used; what goes wrong with a single service is in its Outcome.
+    """
+    store = Store(context.state_dir, context.wall)
+    fresh = [record for record in records if held(store.lock_path(record.hash)) is None]
+    numbers = port or {}
+    store.update_all(
+        {one.hash: lambda old: old._replace(state="", error="", run=_run(old, numbers)) for one in fresh}
+    )
+    if windows and fresh:
+        _open_windows(context, store, fresh)
+    else:
+        for record in fresh:
+            _daemon(context, record.hash)
+    pending = {record.hash for record in fresh}
+    wait_until(lambda: _decided(store, pending), PATIENCE)
+    started = {record.hash for record in fresh}
+    return tuple(_outcome(store, record, fresh=record.hash in started) for record in records)
+
+
+def _run(record: Record, numbers: dict[str, int]) -> dict[str, object]:
+    return {"port": numbers[record.hash]} if record.hash in numbers else {}
+
+
+def command(context: Context, hash_: str) -> tuple[str, ...]:
+    """The words that supervise `hash_`: this very devport, and the state folder in letters tmux leaves alone.
+
+    Nothing else goes through tmux, whose server may have been started with another HOME.
+    """
+    return (sys.executable, "-P", "-m", "devport", "supervise", hash_, encode(context.state_dir).hex())
+
+
+def _open_windows(context: Context, store: Store, records: Sequence[Record]) -> None:
+    from devport.tmux import Tmux  # noqa: PLC0415 - no tmux, no import
+
+    windows = Tmux.of(context).open_windows(
+        [(record.key or record.label, command(context, record.hash)) for record in records]
+    )
+    store.update_all(
+        {
+            record.hash: lambda old, window=window: old._replace(  # type: ignore[misc]
+                run={**old.run, "window": window.id, "tmux": window.socket}
+            )
+            for record, window in zip(records, windows, strict=True)
+        }
+    )
+
+
+def _daemon(context: Context, hash_: str) -> None:
+    """A supervisor without a window: in a session of its own, all standard streams on /dev/null."""
+    import subprocess  # noqa: PLC0415 - with tmux nobody needs it
+
+    subprocess.Popen(
+        command(context, hash_),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,
+    )
+
+
+def _decided(store: Store, pending: set[str]) -> bool:
+    """Whether every supervisor has spawned its service, or failed to; forgets those that have."""
+    for hash_ in tuple(pending):
+        record = store.record(hash_)
+        if record is None or record.state not in _UNDECIDED:
+            pending.discard(hash_)
+    return not pending
+
+
+def _outcome(store: Store, record: Record, *, fresh: bool) -> Outcome:
+    now = store.record(record.hash) or record
+    holder = held(store.lock_path(record.hash))
+    error = now.error if now.state in _TROUBLE else ""
+    if fresh and holder is None and now.state in _UNDECIDED:
+        error = f"its supervisor did not start within {PATIENCE:g} s"
+    return Outcome(now, holder, fresh, error)

@@ -1,0 +1,275 @@
+"""The background frame: one job, everything about it from its record, its terminal a window or nothing.
+
+Values around the same engine as the foreground: one job on a pty that is typed into, another signal
+map, the record and the log as observers. Needs nothing but the hash: whatever environment, folder and
+descriptors it was started with, the service gets what was registered.
+"""
+
+import os
+import signal
+import termios
+from typing import Any
+
+from devport.claim import PortHold
+from devport.context import Context, is_tty
+from devport.encoding import encode, printable
+from devport.engine.announcement import announcement
+from devport.engine.descendants import become_subreaper
+from devport.engine.group import shell_status
+from devport.engine.guard import guarded
+from devport.engine.job import Job, Transition
+from devport.engine.lifecycle import AT_REST, DOWN, RESTART, UP, Event, Lifecycle, State
+from devport.engine.log import Log
+from devport.engine.loop import Loop
+from devport.engine.memory import settle
+from devport.engine.printer import Printer, Verbatim
+from devport.engine.process import Command, Spawner, Stdio
+from devport.engine.signals import Signals
+from devport.engine.sink import Sink
+from devport.errors import DevportError, ExitStatus
+from devport.model import GRACE, View
+from devport.project.environment import expand, own_variables
+from devport.registry.locks import Holder, Lock, this_process
+from devport.registry.record import Record, utc
+from devport.registry.store import Store
+
+HEARTBEAT = 30.0
+"""Seconds between two notes of `last_up`; the only thing that wakes an idle supervisor."""
+_ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGQUIT}
+_CTRL_C, _CTRL_Z = 0x03, 0x1A
+_TYPED = 64 << 10  # bytes typed ahead that are kept while the service does not read
+
+
+def supervise(context: Context, hash_: str) -> int:
+    """Run the service registered as `hash_` until it is stopped or has failed for good.
+
+    Status 0 after a stop, else the service's own. DevportError when there is no such record, or it
+    runs already.
+    """
+    return guarded(lambda lifeline: _supervise(context, hash_, lifeline))
+
+
+def _supervise(context: Context, hash_: str, lifeline: int) -> int:
+    store = Store(context.state_dir, context.wall)
+    record = store.record(hash_)
+    if record is None or not record.cmd:
+        raise DevportError(f"cannot supervise {hash_}: no such service", ExitStatus.NO_SUCH_SERVICE)
+    me = this_process(context, "background", record.label, port_of(record))
+    lock = Lock.acquire(store.lock_path(hash_), me._replace(cwd=record.cwd))
+    if isinstance(lock, Holder):
+        raise DevportError(f"cannot supervise {record.label}: it is already running: {lock}")
+    try:
+        return Supervisor(context, store, record, lifeline).run()
+    finally:
+        lock.release()
+
+
+def environment(record: Record) -> dict[str, str]:
+    """What the service of `record` sees: what was registered, and the ports as they are now."""
+    made = dict(variable.split("=", 1) for variable in record.env)
+    named = {} if record.no_port else record.ports
+    return {**made, **own_variables(record.label, record.hash, record.port_env, port_of(record), named)}
+
+
+def port_of(record: Record) -> int | None:
+    """The PORT of this run: the reserved one, unless `-p` asked for another this time."""
+    if record.no_port:
+        return None
+    given = record.run.get("port")
+    return given if isinstance(given, int) else record.port
+
+
+class Supervisor:
+    """One run of `record`, whose lock is held."""
+
+    def __init__(self, context: Context, store: Store, record: Record, lifeline: int) -> None:
+        self.context, self.store, self.record, self.lifeline = context, store, record, lifeline
+        settle()
+        self.signals = Signals()
+        become_subreaper()
+        spawner = Spawner()
+        self.window = is_tty(context.stdin) and is_tty(context.stdout)
+        self.log = Log(store.log_path(record.hash), self._say_in_window)
+        self.sink = Sink(context.stdout)
+        self.loop = Loop(Printer(self.sink, View(prefix=False), []), spawner, context.now)
+        self.loop.observers.append(self.observe)
+        self.typed = bytearray()
+        self.job = self._job()
+        self.loop.jobs = [self.job]
+
+    def _job(self) -> Job:
+        record = self.record
+        made = environment(record)
+        assert record.cmd is not None
+        argv = expand(record.cmd, made) if record.expand else record.cmd
+        port = port_of(record)
+        ports = {port, *record.ports.values()} if port else set()
+        job = Job(
+            record.label,
+            command=Command(argv, made, record.cwd, record.hash),
+            stdio=Stdio(terminal=self._size(), interactive=True),
+            lifecycle=Lifecycle(
+                record.restart,
+                record.stop.signal,
+                GRACE if record.stop.grace is None else record.stop.grace,
+            ),
+            stream=Verbatim(self.sink, self.log.write),
+            hold=PortHold(()),
+        )
+        job.check = lambda: self._obstacle(ports)
+        return job
+
+    def _obstacle(self, ports: set[int]) -> str | None:
+        from devport.registry.ports import is_free  # noqa: PLC0415 - loaded where there is a port
+
+        if all(map(is_free, ports)):
+            return None
+        from devport.registry.owner import check_free  # noqa: PLC0415 - on the way to an error
+
+        return check_free(self.record.label, ports, self.store, self.record.hash)
+
+    def _size(self) -> tuple[int, int]:
+        try:
+            columns, rows = os.get_terminal_size(self.context.stdout)
+        except OSError:
+            columns, rows = 80, 24
+        return columns or 80, rows or 24
+
+    def run(self) -> int:
+        """Start the service, and supervise it until its end."""
+        self.loop.watch(self.signals.descriptor, self._take_signals)
+        self.loop.watch(self.lifeline, self._guardian_died)
+        modes = self._open_keyboard()
+        self.loop.at(self.loop.now() + HEARTBEAT, self._heartbeat)
+        self.loop.send(self.job, UP)
+        lifecycle = self.job.lifecycle
+        try:
+            self.loop.run(lambda: lifecycle.state in AT_REST)
+        finally:
+            self._close_keyboard(modes)
+            self.log.close()
+        if lifecycle.state is State.STOPPED:
+            return ExitStatus.OK
+        status = ExitStatus.FAILED if lifecycle.status is None else shell_status(lifecycle.status)
+        return status or (ExitStatus.FAILED if lifecycle.state is State.FAILED else ExitStatus.OK)
+
+    # what happens to the service
+
+    def observe(self, transition: Transition) -> None:
+        """Note the new state in the record, and say in window and log what happened."""
+        lifecycle = self.job.lifecycle
+        if (said := announcement(transition, port_of(self.record))) is not None:
+            self._say(f"{self.job.name} {said.text}")
+        if lifecycle.state is not transition.before:
+            self._note(state=str(lifecycle.state), error=lifecycle.fault)
+
+    def _note(self, **fields: Any) -> None:
+        process = self.job.process
+        run = {"pid": None if process is None else process.pid, "restarts": self.job.restarts}
+        now = utc(self.context.wall())
+        try:
+            self.store.update(
+                self.record.hash,
+                lambda old: old._replace(last_up=now, run={**old.run, **run}, **fields),
+            )
+        except DevportError as error:
+            self._say(error.message)  # a full disk: the next note tries again
+
+    def _heartbeat(self) -> None:
+        self._note()
+        self.loop.at(self.loop.now() + HEARTBEAT, self._heartbeat)
+
+    def _say(self, text: str) -> None:
+        self.log.write(encode(f"devport: {printable(text)}\n"))
+        self._say_in_window(text)
+
+    def _say_in_window(self, text: str) -> None:
+        self.sink.write(encode(f"devport: {printable(text)}\r\n"))
+
+    # what comes from outside
+
+    def _take_signals(self) -> None:
+        for number in sorted(self.signals.take(), key=lambda number: number != signal.SIGCHLD):
+            if number == signal.SIGCHLD:
+                self.loop.reap()
+            elif number in _ENDS or (number == signal.SIGHUP and self._hung_up()):
+                self._wish(DOWN)
+            elif number in {signal.SIGHUP, signal.SIGTSTP}:
+                self._wish(RESTART)
+            elif number == signal.SIGWINCH and self.job.process is not None:
+                self.job.process.resize(*self._size())
+            elif number in {signal.SIGUSR1, signal.SIGUSR2} and self.job.process is not None:
+                self.job.process.forward(number)
+
+    def _wish(self, event: Event) -> None:
+        self.loop.send(self.job, event)
+
+    def _hung_up(self) -> bool:
+        """Whether the window is gone (tmux(1) sends HUP when one is closed); restarting needs one alive."""
+        if not self.window:
+            return False
+        try:
+            termios.tcgetattr(self.context.stdin)
+        except termios.error:
+            return True
+        return False
+
+    def _guardian_died(self) -> None:
+        self.loop.unwatch(self.lifeline)
+        self._wish(DOWN)
+
+    # the keyboard of the window
+
+    def _open_keyboard(self) -> list[Any] | None:
+        """Take every key as it is typed; returns the modes to go back to, None without a window."""
+        if not self.window:
+            return None
+        modes = termios.tcgetattr(self.context.stdin)
+        raw = [*modes[:6], list(modes[6])]
+        raw[0] &= ~(termios.BRKINT | termios.ICRNL | termios.INPCK | termios.ISTRIP | termios.IXON)
+        raw[1] &= ~termios.OPOST
+        raw[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG)
+        termios.tcsetattr(self.context.stdin, termios.TCSANOW, raw)
+        self.loop.watch(self.context.stdin, self._typed)
+        return modes
+
+    def _close_keyboard(self, modes: list[Any] | None) -> None:
+        if modes is not None:
+            try:
+                termios.tcsetattr(self.context.stdin, termios.TCSANOW, modes)
+            except termios.error:
+                pass  # the window is gone
+
+    def _typed(self) -> None:
+        """Keys go to the service; Ctrl-C ends it and us, Ctrl-Z restarts it, unless it is interactive."""
+        try:
+            keys = os.read(self.context.stdin, 4096)
+        except OSError:
+            keys = b""
+        if not keys:
+            self.loop.unwatch(self.context.stdin)
+            self._wish(DOWN)
+            return
+        if not self.record.interactive:
+            if _CTRL_C in keys:
+                self._wish(DOWN)
+            elif _CTRL_Z in keys:
+                self._wish(RESTART)
+            keys = keys.translate(None, bytes((_CTRL_C, _CTRL_Z)))
+        self.typed += keys[: _TYPED - len(self.typed)]
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """As much of what was typed as the service's terminal takes; the rest a little later."""
+        process = self.job.process
+        if process is None or process.output is None:
+            self.typed.clear()
+            return
+        try:
+            del self.typed[: os.write(process.output, self.typed)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.typed.clear()
+        if self.typed:
+            self.loop.at(self.loop.now() + 0.05, self._hand_over)
