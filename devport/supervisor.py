@@ -16,7 +16,6 @@ from devport.encoding import encode, printable
 from devport.engine.announcement import announcement
 from devport.engine.descendants import become_subreaper
 from devport.engine.group import shell_status
-from devport.engine.guard import guarded
 from devport.engine.job import Job, Transition
 from devport.engine.lifecycle import AT_REST, DOWN, RESTART, UP, Event, Lifecycle, State
 from devport.engine.log import Log
@@ -40,16 +39,12 @@ _CTRL_C, _CTRL_Z = 0x03, 0x1A
 _TYPED = 64 << 10  # bytes typed ahead that are kept while the service does not read
 
 
-def supervise(context: Context, hash_: str) -> int:
+def supervise(context: Context, hash_: str, lifeline: int) -> int:
     """Run the service registered as `hash_` until it is stopped or has failed for good.
 
-    Status 0 after a stop, else the service's own. DevportError when there is no such record, or it
-    runs already.
+    Status 0 after a stop, else the service's own. `lifeline` is the guardian's. DevportError when there
+    is no such record, or it runs already.
     """
-    return guarded(lambda lifeline: _supervise(context, hash_, lifeline))
-
-
-def _supervise(context: Context, hash_: str, lifeline: int) -> int:
     store = Store(context.state_dir, context.wall)
     record = store.record(hash_)
     if record is None or not record.cmd:
@@ -100,6 +95,8 @@ class Supervisor:
     def _job(self) -> Job:
         record = self.record
         made = environment(record)
+        if self.window and "TERM" in self.context.environ:
+            made["TERM"] = self.context.environ["TERM"]  # the window is tmux's, whatever was registered
         assert record.cmd is not None
         argv = expand(record.cmd, made) if record.expand else record.cmd
         port = port_of(record)

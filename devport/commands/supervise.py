@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from devport.context import Context
 from devport.encoding import decode
+from devport.engine.guard import guarded
 from devport.errors import UsageError
 from devport.registry.identity import is_hash
-from devport.supervisor import supervise
 
 
 def run(context: Context, argv: Sequence[str]) -> int:
@@ -28,4 +28,11 @@ def run(context: Context, argv: Sequence[str]) -> int:
     if folder:
         context = context._replace(state_dir=folder)
     os.chdir("/")  # holds no folder; the service goes to its own
-    return supervise(context, hash_)
+    return guarded(lambda lifeline: _supervise(context, hash_, lifeline))
+
+
+def _supervise(context: Context, hash_: str, lifeline: int) -> int:
+    # Imported behind the fork: the guardian needs none of it, and there is one for every service.
+    from devport.supervisor import supervise  # noqa: PLC0415
+
+    return supervise(context, hash_, lifeline)

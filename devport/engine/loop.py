@@ -114,16 +114,15 @@ class Loop:
         dues = [*self._deadlines.values(), *self._timers.values()]
         if not self.printer.sink.full:
             dues += [ending.quiet for ending in self._endings.values()]
-        if (partial := self.printer.deadline) is not None:
-            dues.append(partial - self._suspended)
+            if (partial := self.printer.deadline) is not None:
+                dues.append(partial - self._suspended)
         if self.printer.sink.queue and (patience := self.patience()) is not None:
             dues.append(self._progress + patience)
         return max(0.0, min(dues) - self.now()) if dues else None
 
     def _pass_deadlines(self) -> None:
         now = self.now()
-        if self.printer.partial:
-            self.printer.show_partial()
+        self._show_partial()
         for job in [job for job, due in self._deadlines.items() if due <= now]:
             self.send(job, TIMEOUT)
         for callback in [callback for callback, when in self._timers.items() if when <= now]:
@@ -189,10 +188,12 @@ class Loop:
         while self._ready and not sink.full:
             self._read(self._ready.popleft())
 
-    def _read(self, job: Job) -> None:
+    def _read(self, job: Job) -> bool:
+        """Print what there is of `job`, at most a chunk; whether there was anything."""
         process = job.process
-        if process is None or process.output is None:
-            return
+        if process is None or process.output not in self._outputs.get_map():
+            return False  # it has none, or that has come to its end
+        assert process.output is not None
         chunk = read(process.output)
         if chunk:
             job.stream.feed(chunk)
@@ -205,6 +206,14 @@ class Loop:
             job.stream.end()
             if job in self._endings:
                 self._end(job)
+        return bool(chunk)
+
+    def _show_partial(self) -> None:
+        """Show the beginnings of lines whose rest does not come: not those that we have not read on."""
+        while not self.printer.sink.full and (stream := self.printer.due()) is not None:
+            job = next((job for job in self.jobs if job.stream is stream), None)
+            if job is None or not self._read(job):
+                stream.show()
 
     def _close_output(self, job: Job) -> None:
         process = job.process

@@ -48,7 +48,7 @@ class Printer:
 
     @property
     def deadline(self) -> float | None:
-        """When `show_partial` has something to do (monotonic seconds)."""
+        """When the first of the unfinished lines is due to be shown (monotonic seconds)."""
         return next(iter(self.partial.values()), None)
 
     @property
@@ -81,10 +81,10 @@ class Printer:
             self._stamp = encode(time.strftime(form, time.localtime(seconds))) + b" "
         return self._stamp
 
-    def show_partial(self) -> None:
-        """Show the beginnings of lines that have been unfinished for long enough."""
-        while (due := self.deadline) is not None and due <= self.now():
-            next(iter(self.partial)).show()
+    def due(self) -> "Stream | None":
+        """A stream whose line has been unfinished for long enough."""
+        deadline = self.deadline
+        return next(iter(self.partial)) if deadline is not None and deadline <= self.now() else None
 
     def break_line(self, stream: "Stream | None" = None) -> bytes:
         """What ends the unfinished line on the screen, unless it is `stream`'s own."""
