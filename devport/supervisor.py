@@ -16,8 +16,9 @@ from devport.encoding import encode, printable
 from devport.engine.announcement import announcement
 from devport.engine.descendants import become_subreaper
 from devport.engine.group import shell_status
+from devport.engine.guard import Guardian
 from devport.engine.job import Job, Transition
-from devport.engine.lifecycle import AT_REST, DOWN, RESTART, UP, Event, Lifecycle, State
+from devport.engine.lifecycle import AT_REST, DOWN, RESTART, UP, Event, Kind, Lifecycle, State
 from devport.engine.log import Log
 from devport.engine.loop import Loop
 from devport.engine.memory import settle
@@ -39,11 +40,11 @@ _CTRL_C, _CTRL_Z = 0x03, 0x1A
 _TYPED = 64 << 10  # bytes typed ahead that are kept while the service does not read
 
 
-def supervise(context: Context, hash_: str, lifeline: int) -> int:
+def supervise(context: Context, hash_: str, lifeline: int, guardian: Guardian) -> int:
     """Run the service registered as `hash_` until it is stopped or has failed for good.
 
-    Status 0 after a stop, else the service's own. `lifeline` is the guardian's. DevportError when there
-    is no such record, or it runs already.
+    Status 0 after a stop, else the service's own. `lifeline` ends with the guardian. DevportError when
+    there is no such record, or it runs already.
     """
     store = Store(context.state_dir, context.wall)
     record = store.record(hash_)
@@ -54,7 +55,7 @@ def supervise(context: Context, hash_: str, lifeline: int) -> int:
     if isinstance(lock, Holder):
         raise DevportError(f"cannot supervise {record.label}: it is already running: {lock}")
     try:
-        return Supervisor(context, store, record, lifeline).run()
+        return Supervisor(context, store, record, lifeline, guardian).run()
     finally:
         lock.release()
 
@@ -77,8 +78,11 @@ def port_of(record: Record) -> int | None:
 class Supervisor:
     """One run of `record`, whose lock is held."""
 
-    def __init__(self, context: Context, store: Store, record: Record, lifeline: int) -> None:
-        self.context, self.store, self.record, self.lifeline = context, store, record, lifeline
+    def __init__(
+        self, context: Context, store: Store, record: Record, lifeline: int, guardian: Guardian
+    ) -> None:
+        self.context, self.store, self.record = context, store, record
+        self.lifeline, self.guardian = lifeline, guardian
         settle()
         self.signals = Signals()
         become_subreaper()
@@ -157,6 +161,8 @@ class Supervisor:
         lifecycle = self.job.lifecycle
         if (said := announcement(transition, port_of(self.record))) is not None:
             self._say(f"{self.job.name} {said.text}")
+        if transition.event.kind is Kind.SPAWNED and self.job.process is not None:
+            self.guardian.tell("group", self.job.process.pid)
         if lifecycle.state is not transition.before:
             self._note(state=str(lifecycle.state), error=lifecycle.fault)
 

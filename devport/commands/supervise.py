@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 from devport.context import Context
 from devport.encoding import decode
-from devport.engine.guard import guarded
+from devport.engine.guard import guarded_small
 from devport.errors import UsageError
 from devport.registry.identity import is_hash
+from devport.supervisor import supervise
 
 
 def run(context: Context, argv: Sequence[str]) -> int:
@@ -28,11 +29,4 @@ def run(context: Context, argv: Sequence[str]) -> int:
     if folder:
         context = context._replace(state_dir=folder)
     os.chdir("/")  # holds no folder; the service goes to its own
-    return guarded(lambda lifeline: _supervise(context, hash_, lifeline))
-
-
-def _supervise(context: Context, hash_: str, lifeline: int) -> int:
-    # Imported behind the fork: the guardian needs none of it, and there is one for every service.
-    from devport.supervisor import supervise  # noqa: PLC0415
-
-    return supervise(context, hash_, lifeline)
+    return guarded_small(lambda lifeline, guardian: supervise(context, hash_, lifeline, guardian))

@@ -4,6 +4,10 @@
 child, in a session of its own, does the work. Whichever is killed, the other ends what is left: the
 parent, a subreaper, inherits all that the child had, and the child notices the parent's end by a pipe.
 (docs/decisions/003 has the other ways and what they miss.) The guardian decides nothing else.
+
+`guarded_small` does the same for background supervisors, of which there are many: there the parent
+becomes a shell of 0.2 MB that waits for the end of a pipe. It hands nothing on, because the child
+stays in its process group and session and hears what the terminal sends.
 """
 
 import os
@@ -14,6 +18,7 @@ from devport.engine import descendants
 from devport.engine.group import shell_status
 from devport.engine.lifecycle import KILL_PATIENCE
 from devport.engine.signals import HEARD
+from devport.errors import DevportError
 
 _FROM_KERNEL = 0x80  # si_code SI_KERNEL (sigaction(2)): typed at the terminal, not sent by a process
 _TYPED = {signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP}
@@ -47,6 +52,65 @@ def guarded(work: Callable[[int], int], *, share_terminal: bool = False) -> int:
     os.close(write)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return shell_status(status)
+
+
+_SMALL = r"""
+trap '' HUP INT QUIT TERM USR1 USR2 TSTP TTIN TTOU
+group=
+while read -r word value <&3; do
+  case $word in
+    exit) exit "$value" ;;
+    group) group=$value ;;
+  esac
+done
+# No word of an end: the supervisor was killed. Its services are our children now (prctl(2): a subreaper
+# stays one through an exec); where there is no such thing, the service's group is all there is to know.
+[ -z "$group" ] || kill -9 -- "-$group" 2>/dev/null
+for round in 1 2 3 4 5 6 7 8 9 10; do
+  children=
+  read -r children 2>/dev/null </proc/$$/task/$$/children  # fails for want of a newline, and reads
+  [ -n "$children" ] || break
+  kill -9 $children 2>/dev/null
+  (:)  # waiting for one of its own reaps the others
+done
+exit 137
+"""
+
+
+class Guardian:
+    """What a supervisor tells the shell above it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def tell(self, word: str, value: int) -> None:
+        """`exit STATUS`, once, or `group NUMBER` with each spawn."""
+        try:
+            os.write(self.descriptor, b"%s %d\n" % (word.encode(), value))
+        except OSError:
+            pass  # it has been killed, which the lifeline says as well
+
+
+def guarded_small(work: Callable[[int, Guardian], int]) -> int:
+    """As `guarded`, for background supervisors; returns only in the child."""
+    lifeline, held = os.pipe()
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid:
+        descendants.become_subreaper()
+        os.dup2(read, 3)
+        os.set_inheritable(held, True)
+        os.execv("/bin/sh", ["devport", "-c", _SMALL, "devport"])
+    os.close(held)
+    os.close(read)
+    guardian = Guardian(write)
+    try:
+        status = work(lifeline, guardian)
+    except DevportError as error:
+        guardian.tell("exit", error.status)
+        raise
+    guardian.tell("exit", status)
+    return status
 
 
 def _hear_what_is_ignored_by_default() -> None:

@@ -90,8 +90,10 @@ class Printer:
         """What ends the unfinished line on the screen, unless it is `stream`'s own."""
         if self.open is None or self.open is stream:
             return b""
-        coloured, self.open = self.open.coloured, None
-        return escapes.RESET + b"\n" if coloured else b"\n"
+        broken, self.open = self.open, None
+        end = escapes.RESET + b"\n" if broken.coloured else b"\n"
+        broken.coloured = False
+        return end
 
     def json_line(self, service: str, line: bytes, *, partial: bool = False) -> None:
         """One line of a service as an object; `partial` marks one that has not ended yet."""
