@@ -1,6 +1,6 @@
 """`python -m devport`: the same as the installed `devport`."""
 
-from devport.cli import entry
+from devport.entry import entry
 
 if __name__ == "__main__":
     entry()

@@ -4,12 +4,10 @@ Imports the verb that is asked for and no other, so that `devport --version` loa
 Knows no option of a verb but which take a value, because options may stand before the verb.
 """
 
-import gc
 import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import NoReturn
 
 from devport import __version__
 from devport.commands.usage import Answer, Misuse, Usage, leading_options, suggestion
@@ -56,8 +54,6 @@ OWN = {
     **dict.fromkeys(("-V", "-v", "--version"), "version"),
 }
 
-_STDERR = 2
-
 USAGE = "usage: devport COMMAND [options] [ARG...]"
 
 OVERVIEW = f"""\
@@ -87,24 +83,6 @@ Options:
 For example:
   devport help start
 """
-
-
-def entry() -> NoReturn:
-    """The installed `devport`: `main` on this process, which ends without a tear-down.
-
-    Taking an interpreter apart costs 3 ms, and collecting garbage while everything made is still in use
-    costs 3 more; the frames switch collection on again.
-    """
-    gc.disable()
-    _open_standard_streams()
-    os._exit(main())
-
-
-def _open_standard_streams() -> None:
-    """Where the caller closed one, /dev/null: else the next file opened would become our output."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
-        os.set_inheritable(descriptor, True)
-    os.close(descriptor)
 
 
 def main(argv: list[str] | None = None, context: Context | None = None) -> int:

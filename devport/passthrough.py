@@ -23,7 +23,7 @@ from devport.engine.printer import Printer
 from devport.engine.process import Command, Spawner, Stdio
 from devport.engine.signals import Signals
 from devport.engine.sink import Sink
-from devport.errors import DevportError, ExitStatus
+from devport.errors import DevportError, ExitStatus, nearest
 from devport.launch import Launch, prepare, prepare_command
 from devport.model import Project, RestartPolicy, RunOptions, Service, View
 
@@ -61,7 +61,12 @@ def run_command(context: Context, project: Project, argv: tuple[str, ...], optio
 
     def work(lifeline: int) -> int:
         launch = prepare_command(context, project, argv, options)
-        return Passthrough(context, launch, PortHold(()), options.grace, lifeline=lifeline, group=group).run()
+        one = Passthrough(context, launch, PortHold(()), options.grace, lifeline=lifeline, group=group)
+        status = one.run()
+        if status == ExitStatus.NOT_FOUND and project.services and "/" not in argv[0]:
+            entries = [service.entry for service in project.services]
+            context.say(f"devport: no entry is called {argv[0]} either{nearest(argv[0], entries)}")
+        return status
 
     return guarded(work, share_terminal=True)
 

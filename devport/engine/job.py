@@ -86,13 +86,20 @@ class Job:
             self.process = spawner.spawn(self.command, self.stdio)
             self.spawns += 1
         except OSError as error:
-            found = error.errno is not None and is_executable_error(error.errno)
-            status = ExitStatus.CANNOT_EXECUTE if found else ExitStatus.NOT_FOUND
-            what = printable(error.filename) if error.filename else "a new process"
-            return Event(Kind.SPAWN_FAILED, status, f"cannot run {what}: {error.strerror}")
+            return self._refused(error)
         except ValueError as error:  # a NUL in a word or a value
             return Event(Kind.SPAWN_FAILED, ExitStatus.NOT_FOUND, f"cannot run: {error}")
         return SPAWNED
+
+    def _refused(self, error: OSError) -> Event:
+        """What the kernel's refusal means, with the status a shell would give it."""
+        if error.filename == self.command.cwd:
+            reason = f"cannot change to {printable(self.command.cwd)}: {error.strerror}"
+            return Event(Kind.SPAWN_FAILED, ExitStatus.FAILED, reason)
+        found = error.errno is not None and is_executable_error(error.errno)
+        status = ExitStatus.CANNOT_EXECUTE if found else ExitStatus.NOT_FOUND
+        what = printable(error.filename) if error.filename else "a new process"
+        return Event(Kind.SPAWN_FAILED, status, f"cannot run {what}: {error.strerror}")
 
     def drain(self) -> bool:
         """Print what the process wrote before it ended; whether its output came to an end."""

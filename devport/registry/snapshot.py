@@ -53,6 +53,6 @@ def salvage(data: bytes) -> tuple[int, ...]:
 
 def _warning(torn: Unreadable) -> str:
     if not torn.ports:
-        return f"{torn.why}; no port can be read from it, so none stays reserved"
+        return f"{torn.why}; no port can be read from it, so none stays reserved; delete it to be rid of it"
     ports = ", ".join(map(str, torn.ports))
     return f"{torn.why}; port {ports} stays reserved"
