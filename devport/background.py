@@ -47,15 +47,16 @@ def launch(
     store.update_all(
         {one.hash: lambda old: old._replace(state="", error="", run=_run(old, numbers)) for one in fresh}
     )
+    trouble = ""
     if windows and fresh:
-        _open_windows(context, store, fresh)
+        trouble = _open_windows(context, store, fresh)
     else:
         for record in fresh:
             _daemon(context, record.hash)
-    pending = {record.hash for record in fresh}
-    wait_until(lambda: _decided(store, pending), PATIENCE)
     started = {record.hash for record in fresh}
-    return tuple(_outcome(store, record, fresh=record.hash in started) for record in records)
+    pending = set(started)
+    wait_until(lambda: _decided(store, pending) or bool(trouble), PATIENCE)
+    return tuple(_outcome(store, one, fresh=one.hash in started, trouble=trouble) for one in records)
 
 
 def _run(record: Record, numbers: dict[str, int]) -> dict[str, object]:
@@ -70,20 +71,23 @@ def command(context: Context, hash_: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", "devport", "supervise", hash_, encode(context.state_dir).hex())
 
 
-def _open_windows(context: Context, store: Store, records: Sequence[Record]) -> None:
-    from devport.tmux import Tmux  # noqa: PLC0415 - no tmux, no import
+def _open_windows(context: Context, store: Store, records: Sequence[Record]) -> str:
+    """A window for each; returns why some could not be opened, the last of `records`."""
+    from devport.tmux import PartlyOpened, Tmux  # noqa: PLC0415 - no tmux, no import
 
-    windows = Tmux.of(context).open_windows(
-        [(record.key or record.label, command(context, record.hash)) for record in records]
-    )
+    trouble = ""
+    wanted = [(record.label, command(context, record.hash)) for record in records]
+    try:
+        windows = Tmux.of(context).open_windows(wanted)
+    except PartlyOpened as error:
+        windows, trouble = error.opened, error.message
     store.update_all(
         {
-            record.hash: lambda old, window=window: old._replace(  # type: ignore[misc]
-                run={**old.run, "window": window.id, "tmux": window.socket}
-            )
-            for record, window in zip(records, windows, strict=True)
+            record.hash: lambda old, window=window: old._replace(run={**old.run, **window.as_run()})  # type: ignore[misc]
+            for record, window in zip(records, windows, strict=False)
         }
     )
+    return trouble
 
 
 def _daemon(context: Context, hash_: str) -> None:
@@ -109,10 +113,10 @@ def _decided(store: Store, pending: set[str]) -> bool:
     return not pending
 
 
-def _outcome(store: Store, record: Record, *, fresh: bool) -> Outcome:
+def _outcome(store: Store, record: Record, *, fresh: bool, trouble: str) -> Outcome:
     now = store.record(record.hash) or record
     holder = held(store.lock_path(record.hash))
     error = now.error if now.state in _TROUBLE else ""
     if fresh and holder is None and now.state in _UNDECIDED:
-        error = f"its supervisor did not start within {PATIENCE:g} s"
+        error = trouble or f"its supervisor did not start within {PATIENCE:g} s"
     return Outcome(now, holder, fresh, error)

@@ -108,6 +108,12 @@ def below(pid: int) -> Iterator[int]:
         yield from below(child)
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether `pid` is suspended, or gone."""
+    known = stat(pid)
+    return known is None or known.state in "TZX"
+
+
 def carries(pid: int, token: str) -> bool:
     """Whether `pid` was started with `DEVPORT_HASH=token` in its environment (of our own user only)."""
     try:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from devport.engine import descendants
 from devport.engine.job import Job, Transition, read
 from devport.engine.lifecycle import GONE, TIMEOUT, Event, Kind, State
 from devport.engine.printer import Printer
@@ -71,9 +72,11 @@ class Loop:
         """Seconds of the loop's own time, which stands still while devport is suspended."""
         return self._clock() - self._suspended
 
-    def watch(self, descriptor: int, callback: Callable[[], None]) -> None:
-        """Call `callback` whenever `descriptor` is readable."""
-        self._control.register(descriptor, selectors.EVENT_READ, callback)
+    def watch(
+        self, descriptor: int, callback: Callable[[], None], events: int = selectors.EVENT_READ
+    ) -> None:
+        """Call `callback` whenever `descriptor` is readable, or what else `events` says."""
+        self._control.register(descriptor, events, callback)
 
     def unwatch(self, descriptor: int) -> None:
         """Stop watching `descriptor`."""
@@ -196,7 +199,7 @@ class Loop:
         assert process.output is not None
         chunk = read(process.output)
         if chunk:
-            job.stream.feed(chunk)
+            job.feed(chunk)
             if (ending := self._endings.get(job)) is not None:
                 self._endings[job] = ending._replace(quiet=min(self.now() + QUIET, ending.until))
         elif chunk is not None:
@@ -307,8 +310,14 @@ class Loop:
         """Stop all services and devport itself, until somebody continues it."""
         for process in self.processes():
             process.forward(signal.SIGSTOP)
+        # What has left its group; one look is enough, since what forks now is stopped already.
+        strays = [pid for pid in descendants.below(os.getpid()) if not descendants.is_stopped(pid)]
+        for pid in strays:
+            descendants.send(pid, signal.SIGSTOP)
         began = self._clock()
         os.kill(os.getpid(), signal.SIGSTOP)
         self._suspended += self._clock() - began
         for process in self.processes():
             process.forward(signal.SIGCONT)
+        for pid in strays:
+            descendants.send(pid, signal.SIGCONT)

@@ -175,12 +175,15 @@ def _default_env(
 
 
 def _root(context: Context, root: str | None) -> str | None:
-    if root is None:
-        return None
-    path = files.real(context.path(root))
+    return None if root is None else existing_folder(context, root, "--root")
+
+
+def existing_folder(context: Context, folder: str, option: str) -> str:
+    """The real path of `folder`, which `option` names; UsageError where there is none."""
+    path = files.real(context.path(folder))
     if not files.is_folder(path):
         why = "Not a directory" if files.exists(path) else "No such file or directory"
-        raise UsageError(f"cannot use --root {root}: {why}")
+        raise UsageError(f"cannot use {option} {folder}: {why}")
     return path
 
 

@@ -126,8 +126,11 @@ def make_folder(path: str) -> None:
     try:
         os.mkdir(path, FOLDER_MODE)
         os.chmod(path, FOLDER_MODE)  # whatever the umask took away
-    except FileNotFoundError:
-        make_folder(os.path.dirname(path))
+    except FileNotFoundError as error:
+        parent = os.path.dirname(path)
+        if os.path.isdir(parent):  # /proc, where no folder can be made
+            raise failed("make", path, error) from error
+        make_folder(parent)
         make_folder(path)
     except FileExistsError:
         status = check_folder(path)
