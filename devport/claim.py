@@ -3,13 +3,15 @@
 All or nothing as far as ports go: a port that somebody else has is an error before anything starts.
 """
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from devport.context import Context
+from devport.engine.unix import remove_dead
 from devport.errors import DevportError
 from devport.launch import Launch
 from devport.model import RunOptions
-from devport.registry.locks import Holder, Lock, acquire_all, this_process
+from devport.registry.locks import Holder, Lock, acquire_all, process_start, this_process
 from devport.registry.ports import Held
 from devport.registry.record import utc
 from devport.registry.store import Store
@@ -33,12 +35,33 @@ class PortHold:
             self._held.pop().release()
 
 
+def socket_path(context: Context) -> str:
+    """Where this process, a run of many services, listens for control clients."""
+    return os.path.abspath(f"{context.state_dir}/run/fg-{os.getpid()}.sock")
+
+
+def sweep_sockets(context: Context) -> None:
+    """What runs that were killed left behind is gone."""
+    folder = os.path.dirname(socket_path(context))
+    try:
+        for name in os.listdir(folder):
+            pid = name.removeprefix("fg-").removesuffix(".sock")
+            # By pid first: a run that has just begun is bound and does not listen yet.
+            if name == f"fg-{pid}.sock" and pid.isdecimal() and process_start(int(pid)) is None:
+                remove_dead(f"{folder}/{name}")
+    except OSError:
+        pass  # litter is no reason not to run
+
+
 def lock_services(
-    context: Context, launches: Sequence[Launch], mode: str
+    context: Context, launches: Sequence[Launch], mode: str, socket: str = ""
 ) -> tuple[dict[str, Lock], dict[str, Holder]]:
-    """The identity locks of `launches` that could be had, by hash, and who holds the others."""
+    """The identity locks of `launches` that could be had, by hash, and who holds the others.
+
+    `socket` is where this process will take requests about them.
+    """
     store = Store(context.state_dir)
-    me = this_process(context, mode)
+    me = this_process(context, mode)._replace(socket=socket)
     wanted = {
         store.lock_path(one.hash): me._replace(
             name=one.service.name, cwd=one.service.cwd, port=next(iter(one.ports.values()), None)

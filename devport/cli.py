@@ -21,6 +21,16 @@ VERBS = {
     "check": "say what the project's files hold, or what is wrong with them",
     "port": "print the port of an entry",
     "env": "print the environment of an entry",
+    "ls": "list services: which there are, which run, on which ports",
+    "which": "print what is known of a service",
+    "attach": "show the window of a background service",
+    "logs": "show what services have printed",
+    "stop": "stop services, wherever they run",
+    "restart": "restart services, in the background if they do not run",
+    "signal": "send a signal to services",
+    "wait": "wait until services are ready",
+    "rm": "stop services and forget them and their ports",
+    "down": "stop everything of this project",
     "version": "print the version",
     "help": "show this text, or the usage of one command",
 }
@@ -28,8 +38,8 @@ VERBS = {
 # For devport's own use: what a window of the tmux session runs.
 HIDDEN = frozenset({"supervise"})
 
-# Of the options that may stand before the verb, those that take a value. (A test compares them with
-# the usage texts, which are not loaded for it.)
+# The options that may stand before the verb are those of `start`; of these, the ones that take a value.
+# (A test compares them with its usage text, which is not loaded for it.)
 VALUED = frozenset(
     [
         *(
@@ -103,6 +113,9 @@ def main(argv: list[str] | None = None, context: Context | None = None) -> int:
         return error.status
     except BrokenPipeError:
         return ExitStatus.PIPE
+    except OSError as error:  # what nobody has foreseen is still one line
+        streams.say(f"devport: cannot go on: {error}")
+        return ExitStatus.FAILED
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
 
@@ -122,8 +135,19 @@ def _dispatch(argv: list[str], context: Context | None) -> int:
     if verb == "help":
         words = Usage(HELP).parse(rest).words
         raise Answer(_usage(words[0]).text if words else OVERVIEW)
+    if options:
+        _refuse_misread(verb, options)
     status: int = _load(verb).run(context or from_process(), rest)
     return status
+
+
+def _refuse_misread(verb: str, options: Sequence[str]) -> None:
+    """Misuse for `-f FILE logs`: FILE is no value behind the verb, where -f is another option."""
+    usage = _usage(verb)
+    for option in options:
+        own = usage.options.get(option[:2])
+        if own and not own.argument and option[:2] in VALUED and option[1] != "-":
+            raise usage.wrong(f"{option[:2]} means another option in front of {verb}: write the long one")
 
 
 def _no_verb(options: Sequence[str]) -> Misuse:

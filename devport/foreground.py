@@ -7,9 +7,11 @@ import os
 import signal
 from collections.abc import Sequence
 
-from devport.claim import PortHold, hold_ports, lock_services, obstacle, release
+from devport.claim import PortHold, hold_ports, lock_services, obstacle, release, socket_path, sweep_sockets
 from devport.context import Context, is_tty
 from devport.engine.announcement import announcement
+from devport.engine.backlog import LIMIT, Backlog
+from devport.engine.control import Control
 from devport.engine.descendants import become_subreaper
 from devport.engine.group import Group, shell_status
 from devport.engine.guard import guarded
@@ -30,6 +32,7 @@ STALLED = 1.0
 NARROWEST = 20
 """Columns that a service's terminal has at least, however narrow the real one is."""
 _PIPES = 16 << 20  # bytes that the pipes of all services may hold together
+_BACKLOGS = 8 << 20  # and what is kept of their output
 _ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
 _AGAIN, _AT_ONCE = 2, 3
 
@@ -46,8 +49,10 @@ def start(context: Context, project: Project, services: Sequence[Service], optio
 def _start(
     context: Context, project: Project, services: Sequence[Service], options: RunOptions, lifeline: int
 ) -> int:
+    spawner = Spawner()
+    spawner.raise_nofile()  # before the first lock: a service takes up to six descriptors
     launches = prepare(context, project, services, options)
-    locks, holders = lock_services(context, launches, "foreground")
+    locks, holders = lock_services(context, launches, "foreground", socket_path(context))
     for one in launches:
         if (holder := holders.get(one.hash)) is not None:
             context.say(f"devport: {one.service.name} is already running: {holder}")
@@ -55,7 +60,7 @@ def _start(
         raise DevportError("nothing started: everything is running already")
     launches = tuple(one for one in launches if one.hash in locks)
     holds = hold_ports(context, launches, options)
-    status = Foreground(context, launches, holds, options, lifeline).run()
+    status = Foreground(context, launches, holds, options, spawner=spawner, lifeline=lifeline).run()
     release(context, locks)
     return status
 
@@ -69,6 +74,8 @@ class Foreground:
         launches: Sequence[Launch],
         holds: dict[str, PortHold],
         options: RunOptions,
+        *,
+        spawner: Spawner,
         lifeline: int,
     ) -> None:
         self.context, self.options, self.lifeline = context, options, lifeline
@@ -85,17 +92,39 @@ class Foreground:
             now=context.now,
             wall=context.wall,
         )
-        spawner = Spawner(max(64 << 10, min(256 << 10, _PIPES // len(launches))))
-        spawner.raise_nofile()
+        spawner.pipe_bytes = max(64 << 10, min(256 << 10, _PIPES // len(launches)))
         become_subreaper()
         self.loop = Loop(self.printer, spawner, context.now)
         self.loop.observers.append(self.observe)
         self.loop.on_reader_gone = lambda: self._end(ExitStatus.PIPE)
         self.loop.on_trouble = self._trouble
         self.loop.patience = self._patience
-        self.ports = {one.service.name: next(iter(one.ports.values()), None) for one in launches}
+        self.ports = {one.service.name: dict(one.ports) for one in launches}
         self.loop.jobs = [self._job(i, one, holds[one.hash]) for i, one in enumerate(launches)]
         self.active = set(self.loop.jobs)
+        self.control = self._control()
+
+    def _control(self) -> Control | None:
+        """The control socket; what keeps us from having one is no reason not to run."""
+        jobs = {job.name: job for job in self.loop.jobs}
+        sweep_sockets(self.context)
+        try:
+            return Control(
+                socket_path(self.context),
+                self.loop,
+                jobs,
+                lambda job: {"port": self._port(job), "ports": self._named(job)},
+                ending=lambda: self.group.stopping,
+            )
+        except DevportError as error:
+            self.context.say(f"devport: warning: {error.message}; other commands cannot reach this run")
+            return None
+
+    def _port(self, job: Job) -> int | None:
+        return next(iter(self.ports[job.name].values()), None)
+
+    def _named(self, job: Job) -> dict[str, int]:
+        return {name: port for name, port in self.ports[job.name].items() if name}
 
     def _job(self, position: int, launch: Launch, hold: PortHold) -> Job:
         service, options = launch.service, self.options
@@ -114,6 +143,7 @@ class Foreground:
             hold=hold,
         )
         job.check = lambda: obstacle(self.context, launch, options)
+        job.backlog = Backlog(min(LIMIT, _BACKLOGS // len(self.ports)))
         return job
 
     def _size(self) -> tuple[int, int]:
@@ -131,6 +161,8 @@ class Foreground:
         for job in self.loop.jobs:
             self.loop.send(job, UP)
         self.loop.run(lambda: not self.active or self.requests >= _AT_ONCE)
+        if self.control is not None:
+            self.control.close()
         if lost := self.printer.sink.dropped:
             self.context.say(f"devport: {lost} bytes of output dropped: nobody took them")
         self.printer.sink.close()
@@ -165,7 +197,7 @@ class Foreground:
 
     def _say(self, transition: Transition) -> None:
         name = transition.job.name
-        if (said := announcement(transition, self.ports[name])) is not None:
+        if (said := announcement(transition, self._port(transition.job))) is not None:
             self.printer.say(f"{name} {said.text}", name, **said.fields)
 
     def _stop_all(self) -> None:

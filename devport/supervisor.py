@@ -10,10 +10,10 @@ import signal
 import termios
 from typing import Any
 
-from devport.claim import PortHold
 from devport.context import Context, is_tty
 from devport.encoding import encode, printable
 from devport.engine.announcement import announcement
+from devport.engine.control import Control
 from devport.engine.descendants import become_subreaper
 from devport.engine.group import shell_status
 from devport.engine.guard import Guardian
@@ -51,7 +51,8 @@ def supervise(context: Context, hash_: str, lifeline: int, guardian: Guardian) -
     if record is None or not record.cmd:
         raise DevportError(f"cannot supervise {hash_}: no such service", ExitStatus.NO_SUCH_SERVICE)
     me = this_process(context, "background", record.label, port_of(record))
-    lock = Lock.acquire(store.lock_path(hash_), me._replace(cwd=record.cwd))
+    me = me._replace(cwd=record.cwd, socket=store.socket_path(hash_))
+    lock = Lock.acquire(store.lock_path(hash_), me)
     if isinstance(lock, Holder):
         raise DevportError(f"cannot supervise {record.label}: it is already running: {lock}")
     try:
@@ -95,6 +96,24 @@ class Supervisor:
         self.typed = bytearray()
         self.job = self._job()
         self.loop.jobs = [self.job]
+        self.control = self._control()
+
+    def _control(self) -> Control | None:
+        """The control socket; what keeps us from having one is no reason not to run."""
+        record = self.record
+        port = port_of(record)
+        facts: dict[str, object] = {"port": port, "ports": dict(record.ports) if port else {}}
+        try:
+            return Control(
+                self.store.socket_path(record.hash),
+                self.loop,
+                {self.job.name: self.job},
+                lambda _job: facts,
+                ending=lambda: self.job.lifecycle.state in AT_REST,
+            )
+        except DevportError as error:
+            self._say(f"{error.message}; other commands can only signal this supervisor")
+            return None
 
     def _job(self) -> Job:
         record = self.record
@@ -115,7 +134,6 @@ class Supervisor:
                 GRACE if record.stop.grace is None else record.stop.grace,
             ),
             stream=Verbatim(self.sink, self.log.write),
-            hold=PortHold(()),
         )
         job.check = lambda: self._obstacle(ports)
         return job
@@ -147,6 +165,8 @@ class Supervisor:
         try:
             self.loop.run(lambda: lifecycle.state in AT_REST)
         finally:
+            if self.control is not None:
+                self.control.close()
             self._close_keyboard(modes)
             self.log.close()
         if lifecycle.state is State.STOPPED:

@@ -4,7 +4,8 @@ usage: devport port [options] [--] NAME...
 
 One NAME prints its number, several print a line NAME=NUMBER each. web.2 is the
 second instance of web; web:admin is the port that web declares as admin, web
-alone its first. An entry that has no port yet gets one.
+alone its first. An entry that has no port yet gets one. A NAME that is no entry
+here may be a key, the first digits of a hash or a port of any service.
 
 Options:
   -f FILE, --procfile FILE, --file FILE
@@ -26,33 +27,74 @@ from collections.abc import Mapping, Sequence
 
 from devport import launch
 from devport.commands import selection
-from devport.commands.arguments import parse
+from devport.commands.arguments import Arguments, parse
 from devport.commands.options import run_options
 from devport.context import Context
 from devport.errors import DevportError, nearest
-from devport.model import Service
+from devport.model import Project, Service
+from devport.project import load
+from devport.registry.record import Record
 
 
 def run(context: Context, argv: Sequence[str]) -> int:
-    """Print the ports of the entries that `argv` names."""
+    """Print the ports of the services that `argv` names."""
     arguments = parse(__doc__, argv)
-    project = selection.project(arguments, context)
-    wanted = {word: _target(project.services, word) for word in arguments.words}
-    options = run_options(arguments, environ=context.environ, env_files=project.env)
-    services = tuple({service.name: service for service, _ in wanted.values()}.values())
-    launches = launch.prepare(context, project, services, options)
-    ports = {one.service.name: one.ports for one in launches}
-    numbers = {
-        word: _number(ports[service.name], service.name, name) for word, (service, name) in wanted.items()
-    }
-    context.write(context.stdout, _text(numbers, as_json=arguments.flag("--json")))
+    project = _project(context, arguments)
+    wanted: dict[str, tuple[Service, str]] = {}
+    numbers = {}
+    for word in arguments.words:
+        name, _, port = word.partition(":")
+        try:
+            wanted[word] = (_instance(project, name), port)
+        except DevportError as error:
+            from devport.commands.targets import elsewhere  # noqa: PLC0415 - rarely needed
+
+            record = elsewhere(context, arguments, name, error)
+            numbers[word] = _number(_ports(record), record.label, port)
+    numbers.update(_of_entries(context, arguments, project, wanted))
+    shown = {word: numbers[word] for word in arguments.words}
+    context.write(context.stdout, _text(shown, as_json=arguments.flag("--json")))
     return 0
 
 
-def _target(services: tuple[Service, ...], word: str) -> tuple[Service, str]:
-    """The service and the name of its port that `web.2:admin` means; no name is the first port."""
-    name, _, port = word.partition(":")
-    return selection.instance(services, name), port
+def _project(context: Context, arguments: Arguments) -> Project | load.NoProject:
+    """The project, or the error that there is none, for a word that is no service elsewhere either."""
+    try:
+        return selection.project(arguments, context)
+    except load.NoProject as error:
+        return error
+
+
+def _instance(project: Project | load.NoProject, name: str) -> Service:
+    """The entry, or instance of one, that `web.2` means."""
+    if isinstance(project, load.NoProject):
+        raise project
+    return selection.instance(project.services, name)
+
+
+def _of_entries(
+    context: Context,
+    arguments: Arguments,
+    project: Project | load.NoProject,
+    wanted: Mapping[str, tuple[Service, str]],
+) -> dict[str, int]:
+    """The numbers of the words that name entries, as `start` gives them; no name is the first port."""
+    if isinstance(project, load.NoProject) or not wanted:
+        return {}
+    options = run_options(arguments, environ=context.environ, env_files=project.env)
+    services = tuple({service.name: service for service, _ in wanted.values()}.values())
+    ports = {one.service.name: one.ports for one in launch.prepare(context, project, services, options)}
+    return {
+        word: _number(ports[service.name], service.name, port) for word, (service, port) in wanted.items()
+    }
+
+
+def _ports(record: Record) -> Mapping[str, int]:
+    """The ports of a service outside this project, the one called PORT first."""
+    if record.no_port or not record.port:
+        return {}
+    first = {name: port for name, port in record.ports.items() if port == record.port}
+    return {**(first or {"": record.port}), **record.ports}
 
 
 def _number(ports: Mapping[str, int], name: str, port: str) -> int:

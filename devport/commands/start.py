@@ -48,9 +48,23 @@ How it runs and ends:
                         how long a stop may take before SIGKILL (default 5)
   -h, --help            show this text
 
+In the background:
+  -d, --detach          every entry under a supervisor of its own
+  --no-tmux             no windows: daemons, with logs (devport logs)
+
+For a COMMAND:
+  --key KEY             what it is called, and its identity; else folder and words are
+  --cwd DIR             where it runs, if not here
+  --port-env NAME       the variable that gets its port, PORT if not said
+  --no-port             it needs none
+  --restart POLICY      on_failure (if not said), always or never
+  --tailnet             expose it on the tailnet
+
 For example:
   devport start
   devport start web worker -c worker=2
+  devport start -d
+  devport start --key docs -- python3 -m http.server '$PORT'
 """
 
 from collections.abc import Sequence
@@ -67,14 +81,34 @@ from devport.project import formation
 
 def run(context: Context, argv: Sequence[str]) -> int:
     """Run the entries that `argv` selects; the status is the first failure's."""
+    if "--" in argv:
+        place = argv.index("--")
+        from devport.commands import detached  # noqa: PLC0415 - the foreground pays for none of it
+
+        return detached.start_command(context, parse(__doc__, argv[:place]), tuple(argv[place + 1 :]))
     arguments = parse(__doc__, argv)
+    _refuse(arguments, COMMAND_ONLY, "goes with a COMMAND behind --")
     project = selection.project(arguments, context)
     selection.warn(context, project.warnings)
     options = _options(arguments, context, project)
     services, notices = _services(arguments, project)
     for notice in notices:
         context.say(f"devport: {notice}")
+    if arguments.flag("--detach"):
+        from devport.commands import detached  # noqa: PLC0415
+
+        return detached.start_entries(context, arguments, project, services, options)
+    _refuse(arguments, ("--no-tmux",), "goes with -d")
     return foreground.start(context, project, services, options)
+
+
+COMMAND_ONLY = ("--key", "--cwd", "--port-env", "--no-port", "--restart", "--tailnet")
+
+
+def _refuse(arguments: Arguments, names: Sequence[str], why: str) -> None:
+    for name in names:
+        if arguments.flag(name):
+            raise arguments.wrong(f"option {name} {why}")
 
 
 def _options(arguments: Arguments, context: Context, project: Project) -> RunOptions:

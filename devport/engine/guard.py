@@ -34,7 +34,7 @@ def guarded(work: Callable[[int], int], *, share_terminal: bool = False) -> int:
     deaf = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
     read, write = os.pipe()
-    pid = os.fork()
+    pid = _fork()
     if pid == 0:
         os.close(write)
         if share_terminal:
@@ -95,7 +95,7 @@ def guarded_small(work: Callable[[int, Guardian], int]) -> int:
     """As `guarded`, for background supervisors; returns only in the child."""
     lifeline, held = os.pipe()
     read, write = os.pipe()
-    pid = os.fork()
+    pid = _fork()
     if pid:
         descendants.become_subreaper()
         os.dup2(read, 3)
@@ -111,6 +111,13 @@ def guarded_small(work: Callable[[int, Guardian], int]) -> int:
         raise
     guardian.tell("exit", status)
     return status
+
+
+def _fork() -> int:
+    try:
+        return os.fork()
+    except OSError as error:  # the limit of processes, or of memory
+        raise DevportError(f"cannot start a process: {error.strerror}") from error
 
 
 def _hear_what_is_ignored_by_default() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from devport.encoding import printable
+from devport.engine.backlog import Backlog
 from devport.engine.lifecycle import SPAWNED, Action, Event, Kind, Lifecycle, State
 from devport.engine.process import Command, Process, Spawner, Stdio, is_executable_error
 from devport.errors import ExitStatus
@@ -61,6 +62,8 @@ class Job:
         self.lifecycle, self.stream, self.hold = lifecycle, stream, hold
         self.process: Process | None = None
         self.spawns = 0
+        self.backlog = Backlog()  # the last of its output
+        self.taps: list[Callable[[bytes], None]] = []  # who else is given all of it
         self.check: Callable[[], str | None] = lambda: None  # why it must not be spawned now, if so
 
     def apply(self, action: Action, spawner: Spawner, send: Callable[["Job", Event], None]) -> None:
@@ -78,9 +81,9 @@ class Job:
 
     def _spawn(self, spawner: Spawner) -> Event:
         if self.hold is not None:
-            self.hold.release()
+            self.hold.release()  # until now nobody else could have them
             self.hold = None
-        if (obstacle := self.check()) is not None:
+        elif (obstacle := self.check()) is not None:
             return Event(Kind.SPAWN_FAILED, ExitStatus.FAILED, obstacle)
         try:
             self.process = spawner.spawn(self.command, self.stdio)
@@ -112,8 +115,15 @@ class Job:
             if not chunk:
                 return chunk is not None
             left -= len(chunk)
-            self.stream.feed(chunk)
+            self.feed(chunk)
         return False
+
+    def feed(self, chunk: bytes) -> None:
+        """Print what the process wrote, and keep the last of it."""
+        self.stream.feed(chunk)
+        self.backlog.add(chunk)
+        for tap in tuple(self.taps):
+            tap(chunk)
 
 
 def read(descriptor: int) -> bytes | None:

@@ -15,7 +15,8 @@ class Holder(NamedTuple):
     """Who holds a lock, where and since when; `pid` 0: somebody who cannot be named.
 
     `started` is what `process_start` says of the pid, `since` RFC 3339 in local time, `mode` one of
-    foreground, background, run and register, `name` the service's, `terminal` such as `/dev/pts/3`.
+    foreground, background, run and register, `name` the service's, `terminal` such as `/dev/pts/3`,
+    `socket` the path at which it takes requests about the service, empty where there is none.
     """
 
     pid: int
@@ -26,6 +27,7 @@ class Holder(NamedTuple):
     name: str = ""
     terminal: str | None = None
     port: int | None = None
+    socket: str = ""
 
     def __str__(self) -> str:
         """`pid 123 in /home/bob/shop (foreground, /dev/pts/3), since 2024-05-06T07:08:09+02:00`."""
@@ -98,7 +100,7 @@ def from_line(line: bytes) -> Holder:
 
     try:
         holder = Holder(**json.loads(line.partition(b"\n")[0]))
-        texts = (holder.started, holder.since, holder.mode, holder.cwd, holder.name, holder.terminal or "")
+        texts = (*holder[1:6], holder.terminal or "", holder.socket)
         genuine = all(isinstance(text, str) for text in texts) and type(holder.pid) is int and holder.pid > 0
         genuine = genuine and isinstance(holder.port, int | None)
     except (ValueError, TypeError, RecursionError):

@@ -1,0 +1,98 @@
+"""What `devport start` does in the background: the entries of a project, or one command."""
+
+import json
+from collections.abc import Sequence
+from typing import get_args
+
+from devport import background, launch
+from devport.commands.arguments import Arguments
+from devport.commands.listing import show
+from devport.commands.options import run_options
+from devport.context import Context, is_tty
+from devport.errors import ExitStatus
+from devport.inventory.rows import fields, survey
+from devport.model import Project, RestartOn, RestartPolicy, RunOptions, Service
+from devport.project import load
+from devport.registry.identity import check_key
+from devport.registry.store import Store
+
+_FOREGROUND_ONLY = ("--quiet", "--no-prefix", "--no-timestamp", "--timestamp", "--pty", "--no-pty", "--keep-going")
+_PROJECT_ONLY = (
+    *("--file", "--root", "--except", "--concurrency", "--formation", "--port", "--reassign", "--strict-ports"),
+    *("--no-strict-ports", "--detach"),
+)
+
+
+def start_entries(
+    context: Context, arguments: Arguments, project: Project, services: Sequence[Service], options: RunOptions
+) -> int:
+    """Start `services` in the background, and show them; status 1 where one does not run as it should."""
+    for name in _FOREGROUND_ONLY:
+        if arguments.flag(name):
+            raise arguments.wrong(f"option {name} does not go with -d")
+    records, ports = launch.enroll(context, project, services, options)
+    outcomes = background.launch(context, records, windows=not arguments.flag("--no-tmux"), port=ports)
+    failed = _say(context, outcomes)
+    rows = survey(context, Store(context.state_dir), [one.record for one in outcomes])
+    if arguments.flag("--json") or not is_tty(context.stdout):
+        context.write(context.stdout, json.dumps([fields(one) for one in rows], indent=2) + "\n")
+    else:
+        show(context, arguments, rows)
+    return failed
+
+
+def start_command(context: Context, arguments: Arguments, command: tuple[str, ...]) -> int:
+    """Start any command in the background, and print its record."""
+    if arguments.words or not command:
+        reason = f"unexpected word {arguments.words[0]} before --" if arguments.words else "no COMMAND behind --"
+        raise arguments.wrong(reason)
+    for name in (*_FOREGROUND_ONLY, *_PROJECT_ONLY):
+        if arguments.flag(name):
+            raise arguments.wrong(f"option {name} does not go with a COMMAND")
+    service = _service(context, arguments, command)
+    env, warnings = load.read_env_files(context, load.env_paths(context, arguments.texts("--env")))
+    for warning in warnings:
+        context.say(f"devport: warning: {warning}")
+    project = Project(service.cwd, "", (), env=env)
+    options = run_options(arguments)._replace(base=None)
+    [record], _ = launch.enroll(context, project, [service], options)
+    outcomes = background.launch(context, [record], windows=not arguments.flag("--no-tmux"))
+    failed = _say(context, outcomes)
+    [row] = survey(context, Store(context.state_dir), [outcomes[0].record])
+    context.write(context.stdout, json.dumps(fields(row), indent=2) + "\n")
+    return failed
+
+
+def _service(context: Context, arguments: Arguments, command: tuple[str, ...]) -> Service:
+    key, policy = arguments.text("--key"), arguments.text("--restart")
+    if key is not None:
+        check_key(key)
+    if policy is not None:
+        policy = policy.replace("-", "_")
+        if policy not in get_args(RestartOn):
+            raise arguments.wrong(f"--restart is on_failure, always or never, not {policy}")
+    cwd = load.existing_folder(context, arguments.text("--cwd") or ".", "--cwd")
+    return Service(
+        name=key or command[0],
+        entry="",
+        command=command,
+        cwd=cwd,
+        expand=True,
+        key=key,
+        port_env=arguments.text("--port-env") or "PORT",
+        no_port=arguments.flag("--no-port"),
+        tailnet=arguments.flag("--tailnet"),
+        restart=None if policy is None else RestartPolicy(on=policy),  # type: ignore[arg-type]
+    )
+
+
+def _say(context: Context, outcomes: Sequence[background.Outcome]) -> int:
+    """Tell what ran already and what does not run as it should; returns the status."""
+    for one in outcomes:
+        if one.error:
+            context.say(f"devport: cannot start {one.record.label}: {one.error}")
+        elif not one.fresh:
+            context.say(f"devport: {one.record.label} is already running: {one.holder}")
+    return ExitStatus.FAILED if any(one.error for one in outcomes) else ExitStatus.OK
+
+

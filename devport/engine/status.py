@@ -1,0 +1,78 @@
+"""What is said of a job to a control client: its state, and the present life of its process.
+
+Knows no port and no record: what only a frame knows comes as `facts`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from devport.engine.group import shell_status
+from devport.engine.job import Job, Transition
+from devport.engine.lifecycle import Kind
+from devport.registry.record import utc
+
+
+class Life(NamedTuple):
+    """When a service was spawned, by the wall's clock and by the loop's."""
+
+    wall: float
+    now: float
+
+
+class Statuses:
+    """The status of every job, by what was observed of it. `wall` and `now` are clocks."""
+
+    def __init__(
+        self,
+        facts: Callable[[Job], dict[str, object]],
+        wall: Callable[[], float],
+        now: Callable[[], float],
+    ) -> None:
+        self._facts, self._wall, self._now = facts, wall, now
+        self._lives: dict[Job, Life] = {}
+
+    def observe(self, transition: Transition) -> None:
+        """Take note of a new life."""
+        if transition.event.kind is Kind.SPAWNED:
+            self._lives[transition.job] = Life(self._wall(), self._now())
+
+    def of(self, job: Job) -> dict[str, object]:
+        """The status of `job`."""
+        return {
+            "name": job.name,
+            "hash": job.command.token,
+            **self._state(job),
+            "port": None,
+            "ports": {},
+            **self._life(job),
+            **self._facts(job),
+        }
+
+    def event(self, transition: Transition) -> dict[str, object]:
+        """What a client that follows events is told."""
+        return {
+            "event": transition.event.kind.value,
+            "service": transition.job.name,
+            "before": str(transition.before),
+            **self._state(transition.job),
+            "time": utc(self._wall()),
+        }
+
+    @staticmethod
+    def _state(job: Job) -> dict[str, object]:
+        lifecycle = job.lifecycle
+        return {
+            "state": str(lifecycle.state),
+            "wanted": lifecycle.wanted,
+            "pid": None if job.process is None else job.process.pid,
+            "status": None if lifecycle.status is None else shell_status(lifecycle.status),
+            "error": lifecycle.fault,
+        }
+
+    def _life(self, job: Job) -> dict[str, object]:
+        life = self._lives.get(job) if job.process is not None else None
+        return {
+            "since": utc(life.wall) if life else None,
+            "uptime": round(self._now() - life.now, 3) if life else None,
+            "restarts": job.restarts,
+        }

@@ -1,0 +1,105 @@
+"""Restarting services: in place where a supervisor runs them, else under a new one in the background."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from devport.errors import DevportError
+from devport.inventory.outcome import Outcome, refused
+from devport.inventory.reach import Unanswered, ask
+from devport.inventory.rows import Row, Status
+from devport.inventory.stop import LATE, grace, stop
+from devport.registry.record import Record
+from devport.registry.store import Store
+
+if TYPE_CHECKING:
+    from devport.context import Context
+
+READY = 60.0
+"""Seconds that a service may take to be ready again after it has stopped."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def restart(context: "Context", store: Store, rows: Sequence[Row]) -> list[Outcome]:
+    """Restart `rows`, all at once; an Outcome for each, once it is ready or has failed."""
+    found = in_parallel(lambda one: _in_place(context, store, one), rows)
+    outcomes = {outcome.record.hash: outcome for outcome in found if outcome is not None}
+    outcomes.update(start(context, [one.record for one in rows if one.record.hash not in outcomes]))
+    return [outcomes[one.record.hash] for one in rows]
+
+
+def _in_place(context: "Context", store: Store, one: Row) -> Outcome | None:
+    """What its supervisor made of the wish; None where there is none (any more), so it has to be started."""
+    if one.why:
+        return refused(one.record, "restart", one.why)
+    if one.holder is None:
+        return None
+    try:
+        ask(one.holder, "restart", [one.record.hash], patience=grace([one]) + LATE + READY)
+    except Unanswered as error:
+        if one.holder.mode != "background":
+            return refused(one.record, "restart", error.message)
+        [outcome] = stop(context, store, [one])
+        return outcome if outcome.error else None
+    except DevportError as error:
+        return refused(one.record, "restart", error.message)
+    return Outcome(one.record, "restarted" if one.status is Status.RUNNING else "started")
+
+
+def start(context: "Context", records: Sequence[Record]) -> dict[str, Outcome]:
+    """Start `records` in the background, from what is stored of them; an Outcome for each, by hash."""
+    # A record of the foreground has no environment: it was the terminal's, and nobody wrote it down.
+    able = [record for record in records if record.cmd and record.env]
+    outcomes = {
+        one.hash: refused(one, "restart", "it never ran in the background (devport start -d starts it there)")
+        for one in records
+        if one not in able
+    }
+    # What was started without tmux stays without; what never ran here gets a window like everything else.
+    daemons = [one for one in able if one.run and "window" not in one.run]
+    for group, windows in (([one for one in able if one not in daemons], True), (daemons, False)):
+        if group:
+            outcomes.update(_launch(context, group, windows=windows))
+    return outcomes
+
+
+def _launch(context: "Context", records: Sequence[Record], *, windows: bool) -> dict[str, Outcome]:
+    from devport import background  # noqa: PLC0415 - only where something is to be started
+
+    try:
+        results = background.launch(context, records, windows=windows)
+    except DevportError as error:
+        return {one.hash: refused(one, "restart", error.message) for one in records}
+    return {
+        one.record.hash: refused(one.record, "restart", one.error)
+        if one.error
+        else Outcome(one.record, "started")
+        for one in results
+    }
+
+
+def in_parallel(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """`work` of each item, all at once; what one of them raises is raised when all have ended."""
+    if len(items) <= 1:
+        return [work(item) for item in items]
+    import threading  # noqa: PLC0415 - only for several
+
+    results: dict[int, R] = {}
+    errors: list[BaseException] = []
+
+    def one(place: int) -> None:
+        try:
+            results[place] = work(items[place])
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            errors.append(error)
+
+    # Daemons: Ctrl-C ends the command, whoever has not answered yet.
+    threads = [threading.Thread(target=one, args=(place,), daemon=True) for place in range(len(items))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return [results[place] for place in range(len(items))]
