@@ -6,12 +6,12 @@ Values around the engine and nothing of its own: which jobs, what each signal me
 import os
 import signal
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from devport.claim import PortHold, hold_ports, lock_services, obstacle, release, socket_path, sweep_sockets
 from devport.context import Context, is_tty
 from devport.engine.announcement import announcement
 from devport.engine.backlog import LIMIT, Backlog
-from devport.engine.control import Control
 from devport.engine.descendants import become_subreaper
 from devport.engine.group import Group, shell_status
 from devport.engine.guard import guarded
@@ -27,8 +27,13 @@ from devport.errors import DevportError, ExitStatus
 from devport.launch import Launch, prepare
 from devport.model import Project, RestartPolicy, RunOptions, Service
 
+if TYPE_CHECKING:
+    from devport.engine.control import Control
+
 STALLED = 1.0
 """Seconds that a reader who takes nothing is waited for once somebody asked for the end."""
+CONTROL_AFTER = 0.03
+"""Seconds until the control socket is there: loading it must not keep the first lines waiting."""
 NARROWEST = 20
 """Columns that a service's terminal has at least, however narrow the real one is."""
 _PIPES = 16 << 20  # bytes that the pipes of all services may hold together
@@ -102,14 +107,16 @@ class Foreground:
         self.ports = {one.service.name: dict(one.ports) for one in launches}
         self.loop.jobs = [self._job(i, one, holds[one.hash]) for i, one in enumerate(launches)]
         self.active = set(self.loop.jobs)
-        self.control = self._control()
+        self.control: Control | None = None
 
-    def _control(self) -> Control | None:
+    def _open_control(self) -> None:
         """The control socket; what keeps us from having one is no reason not to run."""
+        from devport.engine.control import Control  # noqa: PLC0415 - behind the first lines of output
+
         jobs = {job.name: job for job in self.loop.jobs}
         sweep_sockets(self.context)
         try:
-            return Control(
+            self.control = Control(
                 socket_path(self.context),
                 self.loop,
                 jobs,
@@ -118,7 +125,6 @@ class Foreground:
             )
         except DevportError as error:
             self.context.say(f"devport: warning: {error.message}; other commands cannot reach this run")
-            return None
 
     def _port(self, job: Job) -> int | None:
         return next(iter(self.ports[job.name].values()), None)
@@ -160,6 +166,7 @@ class Foreground:
         self.loop.watch(self.lifeline, self._guardian_died)
         for job in self.loop.jobs:
             self.loop.send(job, UP)
+        self.loop.at(self.loop.now() + CONTROL_AFTER, self._open_control)
         self.loop.run(lambda: not self.active or self.requests >= _AT_ONCE)
         if self.control is not None:
             self.control.close()

@@ -9,12 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devport import cli, foreground, passthrough
+import devport.commands.logs
+import devport.commands.wait
+from devport import background, cli, commands, foreground, passthrough
 from devport.cli import OVERVIEW, VALUED, VERBS, main
 from devport.commands.usage import Usage
 from devport.context import Context
 from devport.encoding import decode
 from devport.errors import DevportError, ExitStatus
+from devport.inventory import readiness
 
 PARSING = [verb for verb in VERBS if verb != "help"]
 
@@ -68,6 +71,15 @@ def runs(monkeypatch):
         return fake
 
     monkeypatch.setattr(foreground, "start", record("start"))
+    monkeypatch.setattr(
+        background,
+        "launch",
+        lambda _context, records, **_: tuple(background.Outcome(one, None, fresh=True) for one in records),
+    )
+    monkeypatch.setattr(commands.wait, "wait_until", lambda *_: False)  # nothing begins meanwhile
+    monkeypatch.setattr(readiness, "wait_until", lambda *_: False)
+    monkeypatch.setattr(readiness.Waiting, "_left", 0.0)
+    monkeypatch.setattr(commands.logs, "wait_until", lambda *_: True)
     for name in ("run", "run_command"):
         monkeypatch.setattr(passthrough, name, record(name))
     return calls
@@ -164,11 +176,21 @@ def test_usage_texts_are_well_formed(verb):
 
 
 def test_table_of_values_is_what_the_usages_say():
-    """Which options take a value, written down once more for start-up's sake, is what the verbs say."""
-    options = [option for verb in PARSING for option in usage(verb).options.items()]
+    """Which options take a value, written down once more for start-up's sake, is what `start` says."""
+    options = usage("start").options.items()
 
     assert {spelling for spelling, option in options if option.argument} == VALUED
-    assert not {spelling for spelling, option in options if not option.argument} & VALUED
+
+
+@pytest.mark.parametrize("verb", PARSING)
+def test_options_in_front_of_a_verb_mean_what_they_mean_behind_it(call, verb):
+    """An option of `start` that is a flag of another verb (`logs -f`) is refused in front of that verb."""
+    for spelling, option in usage(verb).options.items():
+        if spelling in VALUED and not option.argument:
+            message = f"devport: cannot {verb}: {spelling} means another option in front of {verb}"
+
+            assert call(spelling, "value", verb).err.startswith(f"{message}: write the long one\n")
+            assert call(f"{spelling}value", verb).status == ExitStatus.USAGE
 
 
 VALUES = {

@@ -35,7 +35,12 @@ from devport.inventory.rows import Row, Status
 from devport.registry.record import Record
 from devport.tmux import Tmux, Window, window_of
 
-COLUMNS = (table.Column("NAME"), table.Column("PORT"), table.Column("FOLDER"), table.Column("COMMAND", cut=1))
+COLUMNS = (
+    table.Column("NAME"),
+    table.Column("PORT"),
+    table.Column("FOLDER", cut=2),
+    table.Column("COMMAND", cut=1),
+)
 NOTHING_CHOSEN = (1, 130)  # fzf: nothing matches; Esc or Ctrl-C
 LONGEST_LINE = 4096
 
