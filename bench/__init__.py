@@ -1,0 +1,1 @@
+"""The benchmark: devport beside its peers, `cat` and `sed`, in one interleaved run (see README.md)."""
