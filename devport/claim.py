@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from devport.context import Context
-from devport.engine.unix import remove_dead
 from devport.errors import DevportError
 from devport.launch import Launch
 from devport.model import RunOptions
@@ -42,6 +41,8 @@ def socket_path(context: Context) -> str:
 
 def sweep_sockets(context: Context) -> None:
     """What runs that were killed left behind is gone."""
+    from devport.engine.unix import remove_dead  # noqa: PLC0415 - while the services start
+
     folder = os.path.dirname(socket_path(context))
     try:
         for name in os.listdir(folder):

@@ -4,7 +4,7 @@ Imports next to nothing, so that Ctrl-C in the first milliseconds ends devport i
 a traceback out of an import.
 """
 
-import _signal  # `signal` itself costs a millisecond, in which it may be interrupted
+import _signal  # type: ignore[import-not-found]  # `signal` itself costs a millisecond, in which it may be interrupted
 import gc
 import os
 

@@ -138,7 +138,7 @@ class Foreground:
         grace = options.grace if service.stop.grace is None else service.stop.grace
         job = Job(
             service.name,
-            command=Command(launch.argv, launch.environment, service.cwd, launch.hash),
+            command=Command(launch.argv, launch.own, service.cwd, launch.hash, launch.common),
             stdio=Stdio(terminal=self._size() if wants_pty else None),
             lifecycle=Lifecycle(service.restart or RestartPolicy(), service.stop.signal, grace),
             stream=self.printer.stream(

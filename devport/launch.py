@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from devport.context import Context
-from devport.model import BACKGROUND_RESTART, Project, RunOptions, Service
-from devport.project.environment import environment, expand
+from devport.model import BACKGROUND_RESTART, NOTHING, Project, RunOptions, Service
+from devport.project.environment import common, expand, own
 from devport.project.load import read_env_files
 from devport.registry.identity import hash_of_command
 from devport.registry.locks import held
@@ -19,13 +19,23 @@ from devport.registry.store import Store
 
 
 class Launch(NamedTuple):
-    """A service ready to be executed. `ports` by name, the one that is PORT first; empty for none."""
+    """A service ready to be executed.
+
+    Its environment is `own` over `common`, which it shares with the project's other services. `ports`
+    by name, the one that is PORT first; empty for none.
+    """
 
     service: Service
     hash: str
     argv: tuple[str, ...]
-    environment: Mapping[str, str]
+    own: Mapping[str, str]
+    common: Mapping[str, str]
     ports: Mapping[str, int]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """All that the service sees."""
+        return {**self.common, **self.own}
 
 
 def prepare(
@@ -36,7 +46,7 @@ def prepare(
     Notices and warnings go to stderr. DevportError as `register` and the env files have it.
     """
     registration = _register(context, project, services, options)
-    return tuple(_launch(context, project, service, registration, options) for service in services)
+    return _launches(context, project, services, registration, options)
 
 
 def enroll(
@@ -50,7 +60,7 @@ def enroll(
     services = [_for_background(service, options) for service in services]
     registration = _register(context, project, services, options)
     store = Store(context.state_dir, context.wall)
-    launches = [_launch(context, project, service, registration, options) for service in services]
+    launches = _launches(context, project, services, registration, options)
     snapshots = {
         one.hash: tuple(f"{name}={value}" for name, value in one.environment.items())
         for one in launches
@@ -80,13 +90,12 @@ def prepare_command(context: Context, project: Project, argv: tuple[str, ...], o
     service = Service(name=argv[0], entry="", command=argv, cwd=context.cwd, no_port=True)
     hash_ = hash_of_command(context.cwd, argv)
     ports = {} if registration is None else registration.ports
-    made = environment(service, hash_, {}, ports, context.environ, project.env, {}, options.env_wins)
-    if "PORT" in project.env:
-        made["PORT"] = project.env["PORT"]
-    elif "PORT" in context.environ:
-        made["PORT"] = context.environ["PORT"]
+    shared = common(context.environ, project.env, ports, options.env_wins)
+    made = own(service, hash_, {}, {})
     del made["PS"]
-    return Launch(service, hash_, argv, made, {})
+    if (port := project.env.get("PORT", context.environ.get("PORT"))) is not None:
+        made["PORT"] = port  # a command has no port of its own: to it, this is a variable like any other
+    return Launch(service, hash_, argv, made, shared, {})
 
 
 def _register(
@@ -106,18 +115,28 @@ def _register(
     return registration
 
 
-def _launch(
-    context: Context, project: Project, service: Service, registration: Registration, options: RunOptions
-) -> Launch:
-    ports = registration.ports[service.name]
-    hash_ = registration.records[service.name].hash
-    own: Mapping[str, str] = {}
-    if service.env_files:
-        own, warnings = read_env_files(context, service.env_files)
-        for warning in warnings:
-            context.say(f"devport: warning: {warning}")
-    made = environment(
-        service, hash_, ports, registration.ports, context.environ, project.env, own, options.env_wins
-    )
-    argv = expand(service.command, made) if service.expand else service.command
-    return Launch(service, hash_, argv, made, ports)
+def _launches(
+    context: Context,
+    project: Project,
+    services: Sequence[Service],
+    registration: Registration,
+    options: RunOptions,
+) -> tuple[Launch, ...]:
+    shared = common(context.environ, project.env, registration.ports, options.env_wins)
+    beaten_by = context.environ if options.env_wins else NOTHING
+    launches = []
+    for service in services:
+        hash_, ports = registration.records[service.name].hash, registration.ports[service.name]
+        made = own(service, hash_, ports, _env_files(context, service), beaten_by)
+        argv = expand(service.command, {**shared, **made}) if service.expand else service.command
+        launches.append(Launch(service, hash_, argv, made, shared, ports))
+    return tuple(launches)
+
+
+def _env_files(context: Context, service: Service) -> Mapping[str, str]:
+    if not service.env_files:
+        return NOTHING
+    said, warnings = read_env_files(context, service.env_files)
+    for warning in warnings:
+        context.say(f"devport: warning: {warning}")
+    return said

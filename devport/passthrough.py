@@ -114,7 +114,7 @@ class Passthrough:
         service = launch.service
         self.job = Job(
             service.name,
-            command=Command(launch.argv, launch.environment, service.cwd, launch.hash),
+            command=Command(launch.argv, launch.own, service.cwd, launch.hash, launch.common),
             stdio=Stdio(inherit=True, group=group),
             lifecycle=Lifecycle(
                 RestartPolicy(),  # whatever the file says: `run` runs it once

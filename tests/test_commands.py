@@ -508,7 +508,7 @@ def prepared(monkeypatch):
             first = 19000 + 10 * service.position + service.instance
             ports = {} if service.entry == "clock" else {"http": first, "admin": first + 5}
             environment = {"HOME": "/home", "PATH": "/bin", "A": "two words", "PORT": str(first)}
-            launches.append(launch.Launch(service, "0" * 10, service.command, environment, ports))
+            launches.append(launch.Launch(service, "0" * 10, service.command, environment, {}, ports))
         return tuple(launches)
 
     monkeypatch.setattr(launch, "prepare", prepare)

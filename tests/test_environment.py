@@ -9,23 +9,19 @@ from hypothesis import strategies as st
 
 from devport.encoding import encode
 from devport.model import PortRequest, Service
+from devport.project import environment
 from devport.project.dotenv import parse
-from devport.project.environment import INTERNAL, environment, expand, to_dotenv
+from devport.project.environment import INTERNAL, expand, to_dotenv
 
 WEB = Service("web", "web", ("x",), "/")
 
 
 def build(service=WEB, ports=None, *, project_ports=None, base=None, project=None, own=None, env_wins=False):
-    found = environment(
-        service,
-        "b7d2f1a8c3",
-        ports or {},
-        project_ports or {},
-        base or {},
-        project or {},
-        own or {},
-        env_wins,
-    )
+    base = base or {}
+    found = {
+        **environment.common(base, project or {}, project_ports or {}, env_wins),
+        **environment.own(service, "b7d2f1a8c3", ports or {}, own or {}, base if env_wins else {}),
+    }
     assert found.pop("PS") == service.name
     assert found.pop("DEVPORT_HASH") == "b7d2f1a8c3"
     return found

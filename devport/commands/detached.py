@@ -16,9 +16,26 @@ from devport.project import load
 from devport.registry.identity import check_key
 from devport.registry.store import Store
 
-_FOREGROUND_ONLY = ("--quiet", "--no-prefix", "--no-timestamp", "--timestamp", "--pty", "--no-pty", "--keep-going")
+_FOREGROUND_ONLY = (
+    "--quiet",
+    "--no-prefix",
+    "--no-timestamp",
+    "--timestamp",
+    "--pty",
+    "--no-pty",
+    "--keep-going",
+)
 _PROJECT_ONLY = (
-    *("--file", "--root", "--except", "--concurrency", "--formation", "--port", "--reassign", "--strict-ports"),
+    *(
+        "--file",
+        "--root",
+        "--except",
+        "--concurrency",
+        "--formation",
+        "--port",
+        "--reassign",
+        "--strict-ports",
+    ),
     *("--no-strict-ports", "--detach"),
 )
 
@@ -44,7 +61,9 @@ def start_entries(
 def start_command(context: Context, arguments: Arguments, command: tuple[str, ...]) -> int:
     """Start any command in the background, and print its record."""
     if arguments.words or not command:
-        reason = f"unexpected word {arguments.words[0]} before --" if arguments.words else "no COMMAND behind --"
+        reason = (
+            f"unexpected word {arguments.words[0]} before --" if arguments.words else "no COMMAND behind --"
+        )
         raise arguments.wrong(reason)
     for name in (*_FOREGROUND_ONLY, *_PROJECT_ONLY):
         if arguments.flag(name):
@@ -94,5 +113,3 @@ def _say(context: Context, outcomes: Sequence[background.Outcome]) -> int:
         elif not one.fresh:
             context.say(f"devport: {one.record.label} is already running: {one.holder}")
     return ExitStatus.FAILED if any(one.error for one in outcomes) else ExitStatus.OK
-
-

@@ -60,7 +60,7 @@ class Control:
         ending: Callable[[], bool] = lambda: False,
     ) -> None:
         self._loop, self._jobs, self._ending = loop, jobs, ending
-        self._statuses = Statuses(facts, loop.printer.wall, loop.now)
+        self._statuses = Statuses(jobs.values(), facts, loop.printer.wall, loop.now)
         self._clients: list[Client] = []
         self._waiters: list[tuple[Waiter, Client, Request]] = []
         self._streams: list[Stream] = []

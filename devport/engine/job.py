@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from devport.encoding import printable
 from devport.engine.backlog import Backlog
-from devport.engine.lifecycle import SPAWNED, Action, Event, Kind, Lifecycle, State
+from devport.engine.lifecycle import Action, Event, Kind, Lifecycle, State
 from devport.engine.process import Command, Process, Spawner, Stdio, is_executable_error
 from devport.errors import ExitStatus
 
@@ -72,14 +72,15 @@ class Job:
             if self.process is not None:
                 self.process.signal(action.signal)
             return
-        send(self, self._spawn(spawner))
+        if (refused := self._spawn(spawner)) is not None:
+            send(self, refused)
 
     @property
     def restarts(self) -> int:
         """How often it was started again."""
         return max(0, self.spawns - 1)
 
-    def _spawn(self, spawner: Spawner) -> Event:
+    def _spawn(self, spawner: Spawner) -> Event | None:
         if self.hold is not None:
             self.hold.release()  # until now nobody else could have them
             self.hold = None
@@ -89,12 +90,12 @@ class Job:
             self.process = spawner.spawn(self.command, self.stdio)
             self.spawns += 1
         except OSError as error:
-            return self._refused(error)
+            return self.refused(error)
         except ValueError as error:  # a NUL in a word or a value
             return Event(Kind.SPAWN_FAILED, ExitStatus.NOT_FOUND, f"cannot run: {error}")
-        return SPAWNED
+        return None
 
-    def _refused(self, error: OSError) -> Event:
+    def refused(self, error: OSError) -> Event:
         """What the kernel's refusal means, with the status a shell would give it."""
         if error.filename == self.command.cwd:
             reason = f"cannot change to {printable(self.command.cwd)}: {error.strerror}"

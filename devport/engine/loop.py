@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from devport.engine import descendants
 from devport.engine.job import Job, Transition, read
-from devport.engine.lifecycle import GONE, TIMEOUT, Event, Kind, State
+from devport.engine.lifecycle import GONE, SPAWNED, TIMEOUT, Event, Kind, State
 from devport.engine.printer import Printer
 from devport.engine.process import Process, Spawner
 from devport.engine.reaper import Reaper
@@ -156,16 +156,26 @@ class Loop:
         for observer in self.observers:
             observer(transition)
         for action in actions:
-            job.apply(action, self.spawner, self._took)
+            job.apply(action, self.spawner, self.send)
+        if job.process is not None and job.process not in self._owners:
+            self._take(job, job.process)
 
-    def _took(self, job: Job, event: Event) -> None:
-        """A spawn's outcome: its process is watched from now on."""
-        if event.kind is Kind.SPAWNED and job.process is not None:
-            self.reaper.add(job.process)
-            self._owners[job.process] = job
-            if job.process.output is not None:
-                self._outputs.register(job.process.output, selectors.EVENT_READ, job)
-        self.send(job, event)
+    def _take(self, job: Job, process: Process) -> None:
+        """Watch a process that has just been forked: whether it executes, what it writes, its end."""
+        self.reaper.add(process)
+        self._owners[process] = job
+        if process.output is not None:
+            self._outputs.register(process.output, selectors.EVENT_READ, job)
+        if process.report is not None:
+            self.watch(process.report, lambda: self._executes(process))
+
+    def _executes(self, process: Process) -> None:
+        """The news whether `process` could be executed; of one that could not, its end tells the rest."""
+        report = process.report
+        if report is not None and process.take_report():
+            self.unwatch(report)
+            if process.refusal is None:
+                self.send(self._owners[process], SPAWNED)
 
     # output
 
@@ -263,7 +273,10 @@ class Loop:
         for process in self.reaper.gone():
             self._finish(process, GONE)
         for process, status in self.reaper.collect():
+            self._executes(process)
             event = Event(Kind.EXITED, status, leftovers=bool(process.leftovers))
+            if process.refusal is not None:
+                event = self._owners[process].refused(process.refusal)
             if event.leftovers:
                 job = self._owners[process]
                 self._drain(job)

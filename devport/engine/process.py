@@ -6,6 +6,7 @@ the child's side needs what Popen does not offer (docs/decisions/003). Nothing h
 process: that is the reaper's.
 """
 
+import _signal  # type: ignore[import-not-found]  # the C half of `signal`: no enums made of masks
 import errno
 import fcntl
 import os
@@ -17,6 +18,8 @@ from typing import NamedTuple, NoReturn
 
 from devport.encoding import encode
 from devport.engine import descendants
+from devport.engine.signals import HEARD
+from devport.model import NOTHING
 
 _CATCHABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 _SHOWN = 60
@@ -25,12 +28,16 @@ _NO_WAKE = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT, signal.SIGTSTP, sign
 
 
 class Command(NamedTuple):
-    """What is executed: words, environment and working directory, and the token the tree is known by."""
+    """What is executed: words, environment and working directory, and the token the tree is known by.
+
+    The environment is `environment` over `common`, which many commands may share.
+    """
 
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     cwd: str
     token: str
+    common: Mapping[str, str] = NOTHING
 
 
 class Image(NamedTuple):
@@ -62,8 +69,12 @@ class Process:
     pid cannot be used again, so signals to its group hit nobody else.
     """
 
-    def __init__(self, pid: int, token: str, output: int | None, *, shared_group: bool) -> None:
+    def __init__(
+        self, pid: int, token: str, output: int | None, report: int | None, *, shared_group: bool
+    ) -> None:
         self.pid, self.token, self.output, self.shared_group = pid, token, output, shared_group
+        self.report = report  # tells by its end that the command is executing; None once that is known
+        self.refusal: OSError | None = None  # why it could not be executed
         self.leftovers: set[int] = set()  # adopted members of the tree, alive when last looked at
         self.exited = False  # the leader is a zombie, kept until the tree is empty
         self._last: int | None = None  # the signal that members who turn up later get too
@@ -94,8 +105,11 @@ class Process:
             return
         try:
             os.killpg(self.pid, number)
-        except (ProcessLookupError, PermissionError):
-            pass  # only zombies are left (macOS says EPERM then), or all became another user
+        except ProcessLookupError:
+            if self.report is not None:  # forked, and not yet the leader of its group
+                descendants.send(self.pid, number)
+        except PermissionError:
+            pass  # only zombies are left (macOS), or all became another user
 
     def _one(self, pid: int, number: int) -> None:
         self._had.add(pid)
@@ -112,6 +126,21 @@ class Process:
                 self._had.add(pid)  # had it as a member of the group
             else:
                 self._one(pid, self._last)
+
+    def take_report(self) -> bool:
+        """Whether it is known now if the command could be executed; `refusal` says why not."""
+        assert self.report is not None
+        try:
+            said = os.read(self.report, 65536)
+        except BlockingIOError:
+            return False
+        os.close(self.report)
+        self.report = None
+        if said:
+            number, _, path = said.partition(b"\0")
+            name = path.decode("utf-8", "backslashreplace")
+            self.refusal = OSError(int(number), os.strerror(int(number)), name)
+        return True
 
     def resize(self, columns: int, rows: int) -> None:
         """Tell a process on a pty of its own the new size; the kernel sends it SIGWINCH."""
@@ -133,6 +162,7 @@ class Spawner:
 
     def __init__(self, pipe_bytes: int = 256 << 10) -> None:
         self.pipe_bytes = pipe_bytes
+        self._common: tuple[Mapping[str, str], dict[bytes, bytes]] | None = None
         self.nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._keep_inherited_descriptors()
@@ -159,12 +189,13 @@ class Spawner:
                 pass  # macOS refuses "infinity" here; the soft limit then stays
 
     def spawn(self, command: Command, stdio: Stdio) -> Process:
-        """Start `command`; returns once it is executing.
+        """Start `command`; whether it could be executed, the process's `report` will tell.
 
-        Raises OSError with the errno of what failed and, as `filename`, the path it failed on.
+        Not waited for, so that hundreds start on all cores at once. Raises OSError where there can be
+        no process at all.
         """
         argv = [encode(word) for word in command.argv]
-        environment = {encode(name): encode(value) for name, value in command.environment.items()}
+        environment = {**self._shared(command.common), **_encoded(command.environment)}
         image = Image(argv, environment, encode(command.cwd))
         status_read, status_write = os.pipe()
         output: int | None = None
@@ -178,21 +209,27 @@ class Spawner:
             raise
         finally:
             os.close(status_write)
-        self._await_exec(pid, status_read, output)
+        os.set_blocking(status_read, False)
         if output is not None:
             os.set_blocking(output, False)
-        return Process(pid, command.token, output, shared_group=stdio.inherit)
+        return Process(pid, command.token, output, status_read, shared_group=stdio.inherit)
+
+    def _shared(self, common: Mapping[str, str]) -> dict[bytes, bytes]:
+        """`common` as bytes; made once for all that share it."""
+        if self._common is None or self._common[0] is not common:
+            self._common = (common, _encoded(common))
+        return self._common[1]
 
     def _fork(self, image: "Image", stdio: Stdio, write: int | None, status: int) -> int:
         """Fork with every signal blocked, so that none runs a handler of ours in the child."""
         parent = os.getpid()
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _CATCHABLE)
+        mask = _signal.pthread_sigmask(signal.SIG_BLOCK, _CATCHABLE)
         try:
             pid = os.fork()
             if pid == 0:
                 self._become(image, stdio, parent, write, status)
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            _signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             if write is not None:
                 os.close(write)
         return pid
@@ -210,31 +247,20 @@ class Spawner:
             return read, write
         return _open_pty(*stdio.terminal, interactive=stdio.interactive)
 
-    @staticmethod
-    def _await_exec(pid: int, status: int, output: int | None) -> None:
-        """Read what the child says of its exec: nothing, or `errno NUL path`; bounded by exec itself."""
-        with open(status, "rb") as file:
-            report = file.read()
-        if not report:
-            return
-        os.waitpid(pid, 0)
-        if output is not None:
-            os.close(output)
-        number, _, path = report.partition(b"\0")
-        raise OSError(int(number), os.strerror(int(number)), path.decode("utf-8", "backslashreplace"))
-
     def _become(self, image: "Image", stdio: Stdio, parent: int, output: int | None, status: int) -> NoReturn:
         """The child's side between fork and exec: system calls only, and `_exit` whatever happens."""
         path = image.argv[0]
         try:
             self._detach(stdio, parent, output)
-            for number in self.ignored:
-                signal.signal(number, signal.SIG_DFL)
+            for number in (*HEARD, *self.ignored):
+                # Handlers too, although exec resets them: a signal that came since the fork must not be
+                # swallowed by one when the mask goes.
+                _signal.signal(number, _signal.SIG_DFL)
             resource.setrlimit(resource.RLIMIT_NOFILE, self.nofile)
             path = image.cwd
             os.chdir(path)
             path = image.argv[0]
-            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            _signal.pthread_sigmask(signal.SIG_SETMASK, ())
             os.execvpe(path, image.argv, image.environment)
         except OSError as error:
             os.write(status, b"%d\0%s" % (error.errno or errno.EINVAL, path))
@@ -257,6 +283,10 @@ class Spawner:
             os.dup2(output if stdio.interactive else self.null, 0)
             os.dup2(output, 1)
             os.dup2(output, 2)
+
+
+def _encoded(environment: Mapping[str, str]) -> dict[bytes, bytes]:
+    return {encode(name): encode(value) for name, value in environment.items()}
 
 
 def _open_pty(columns: int, rows: int, *, interactive: bool) -> tuple[int, int]:

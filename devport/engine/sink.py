@@ -4,13 +4,14 @@ Owns the one rule about descriptors devport did not open: their flags are shared
 inherited them, so O_NONBLOCK is never set on them. A pipe or a terminal is opened once more instead
 (`/proc/self/fd/N`), which gives a description of devport's own; a socket (Node gives its children
 sockets for stdout) is told not to wait with each send; what is left (another user's terminal, other
-systems' pipes) gets only small writes, each after poll said there is room; a regular file never
-blocks. Knows nothing of lines, services or prefixes.
+systems' pipes) gets only small writes, each after poll said there is room for it; a regular file
+never blocks. Knows nothing of lines, services or prefixes.
 """
 
 import errno
 import fcntl
 import os
+import re
 import select
 import stat
 import sys
@@ -23,6 +24,9 @@ FULL = 64 << 10
 """Bytes in the queue from which nothing more is read from the services."""
 SMALL = 512
 """POSIX: a pipe that poll(2) calls writable takes PIPE_BUF bytes (512 at the least) without blocking."""
+_RUN = re.compile(rb"[\n\r\t]|[^\n\r\t]{1,128}")
+"""What a terminal that poll calls writable takes without blocking: Linux asks for room anew before each
+character that it translates (LF to CR LF, tabs), and gives its last 256 bytes of room to what comes first."""
 _IOV = 64
 MSG_DONTWAIT = 0x80 if sys.platform == "darwin" else 0x40
 
@@ -60,7 +64,7 @@ class Sink:
                 self._widen(own)
             return own
         else:
-            self._send = self._send_small
+            self._send = self._send_run if stat.S_ISCHR(mode) else self._send_small
         return descriptor
 
     @staticmethod
@@ -117,11 +121,20 @@ class Sink:
         return self._socket.sendmsg(self._first(), [], MSG_DONTWAIT)
 
     def _send_small(self) -> int:
+        self._poll()
+        return os.write(self.fd, self.queue[0][:SMALL])
+
+    def _send_run(self) -> int:
+        self._poll()
+        run = _RUN.match(self.queue[0])
+        assert run is not None  # nothing empty is queued
+        return os.write(self.fd, run[0])
+
+    def _poll(self) -> None:
         poll = select.poll()
         poll.register(self.fd, select.POLLOUT)
         if not poll.poll(0):
             raise BlockingIOError
-        return os.write(self.fd, self.queue[0][:SMALL])
 
     def _consume(self, sent: int) -> None:
         self.written += sent

@@ -3,7 +3,7 @@
 Knows no port and no record: what only a frame knows comes as `facts`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from devport.engine.group import shell_status
@@ -20,16 +20,20 @@ class Life(NamedTuple):
 
 
 class Statuses:
-    """The status of every job, by what was observed of it. `wall` and `now` are clocks."""
+    """The status of jobs, by what was observed of them. `wall` and `now` are clocks.
+
+    Those of `jobs` that run when nobody has been observing yet have just begun.
+    """
 
     def __init__(
         self,
+        jobs: Iterable[Job],
         facts: Callable[[Job], dict[str, object]],
         wall: Callable[[], float],
         now: Callable[[], float],
     ) -> None:
         self._facts, self._wall, self._now = facts, wall, now
-        self._lives: dict[Job, Life] = {}
+        self._lives = {job: Life(wall(), now()) for job in jobs if job.process is not None}
 
     def observe(self, transition: Transition) -> None:
         """Take note of a new life."""

@@ -10,12 +10,15 @@ from devport.inventory.reach import Unanswered, ask
 from devport.inventory.restart import in_parallel
 from devport.inventory.rows import row
 from devport.registry.locks import Holder
-from devport.registry.record import Record
+from devport.registry.record import Record, seconds
 from devport.registry.store import Store
 
 if TYPE_CHECKING:
     from devport.context import Context
 
+RECENT = 60.0
+"""Seconds in which a failure is news; an older one is believed after SETTLED seconds without a start."""
+SETTLED = 1.0
 PAUSE = 0.05
 """Seconds until a supervisor that did not answer (it may have just begun) is asked again."""
 
@@ -30,6 +33,7 @@ class Waiting:
 
     def __init__(self, context: "Context", store: Store, record: Record, until: float) -> None:
         self._context, self._store, self._record, self._until = context, store, record, until
+        self._began = context.now()
         self._why = "it does not run"
 
     @property
@@ -51,24 +55,26 @@ class Waiting:
             self._pause(holder)
 
     def _pause(self, holder: Holder | None) -> None:
+        def changed() -> bool:
+            return row(self._store, self._record).holder is not None or bool(self._gave_up(None))
+
         if holder is None:
-            wait_until(
-                lambda: row(self._store, self._record).holder is not None or self._failed_for_good(),
-                self._left,
-            )
+            wait_until(changed, self._left)
         else:
             wait_until(lambda: False, min(PAUSE, self._left))
-
-    def _failed_for_good(self) -> bool:
-        record = self._store.record(self._record.hash)
-        return record is not None and record.state == "failed"
 
     def _gave_up(self, earlier: Holder | None) -> str:
         """Why there is no point in waiting for what does not run; empty where there is."""
         record = self._store.record(self._record.hash) or self._record
-        if record.state == "failed":
-            return f"it failed: {record.error}" if record.error else "it failed"
+        if record.state in ("failed", "exited") and record.error and not self._may_be_old(record):
+            return f"it failed: {record.error}"
         return "it ended" if earlier is not None else ""
+
+    def _may_be_old(self, record: Record) -> bool:
+        """Whether `record` tells of yesterday's failure, while another terminal is just starting it."""
+        failed = seconds(record.last_up)
+        recent = failed is not None and self._context.wall() - failed < RECENT
+        return not recent and self._context.now() - self._began < SETTLED
 
     def _ask(self, holder: Holder) -> Outcome | None:
         """What its supervisor says; None where it does not answer."""

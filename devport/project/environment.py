@@ -7,7 +7,7 @@ itself, and the ones meant for devport that no service may inherit.
 import re
 from collections.abc import Mapping, Sequence
 
-from devport.model import Service
+from devport.model import NOTHING, Service
 
 # Addressed to devport by whoever started it (systemd, tmux, another devport). A service that inherited
 # them would notify the wrong manager or believe that descriptors 3 and up are its sockets.
@@ -36,36 +36,49 @@ _PLAIN_VALUE = r"[A-Za-z0-9_./:@%+,=-]*"
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\r": "\\r", "\n": "\\n"})
 
 
-def environment(  # noqa: PLR0917 - the layers, in the order in which they win
+def common(
+    base: Mapping[str, str],
+    project_env: Mapping[str, str],
+    project_ports: Mapping[str, Mapping[str, int]],
+    env_wins: bool,
+) -> dict[str, str]:
+    """What all services of a project see alike; made once, because hundreds of them share it.
+
+    `base` is devport's own environment, `project_env` what the env files say, `project_ports` every
+    service's ports by name, the first one first. `env_wins` lets `base` beat the env files. A `DB_PORT`
+    that a file sets on purpose beats the one that stands for the entry `db`, which may well ignore its
+    PORT.
+    """
+    inherited, others = _inherited(base), _other_ports(project_ports)
+    return {**others, **project_env, **inherited} if env_wins else {**inherited, **others, **project_env}
+
+
+def own(
     service: Service,
     hash_: str,
     ports: Mapping[str, int],
-    project_ports: Mapping[str, Mapping[str, int]],
-    base: Mapping[str, str],
-    project_env: Mapping[str, str],
     service_env: Mapping[str, str],
-    env_wins: bool,
+    beaten_by: Mapping[str, str] = NOTHING,
 ) -> dict[str, str]:
-    """What `service` sees, later layers winning.
+    """What `service` sees beside or instead of that.
 
-    `base` is devport's own environment, `project_env` and `service_env` are what the env files say,
-    `ports` the service's own ports by name (first one first, empty for none) and `project_ports` those
-    of every service of the project. `env_wins` lets `base` beat the env files. A `DB_PORT` that a file
-    sets on purpose beats the one that stands for the entry `db`, which may well ignore its PORT.
+    `ports` are its own by name (first one first, empty for none), `service_env` is what its own env
+    files say, unless `beaten_by` (the environment, where that wins) says something else.
     """
-    # PORT in our own environment is a wish to devport (or what an outer devport gave to this one):
-    # handed down to a service without a port it would be somebody else's.
-    inherited = {name: value for name, value in base.items() if name not in INTERNAL and name != "PORT"}
-    files = {**project_env, **service_env}
-    others = _other_ports(project_ports)
-    layers = {**others, **files, **inherited} if env_wins else {**inherited, **others, **files}
+    files = {name: value for name, value in service_env.items() if name not in _inherited(beaten_by)}
     named = {request.name: ports[request.name] for request in service.ports if ports}
     port = next(iter(named.values() or ports.values()), None)
     return {
-        **layers,
+        **files,
         **service.environment,
         **own_variables(service.name, hash_, service.port_env, port, named),
     }
+
+
+def _inherited(base: Mapping[str, str]) -> dict[str, str]:
+    # PORT in our own environment is a wish to devport (or what an outer devport gave to this one):
+    # handed down to a service without a port it would be somebody else's.
+    return {name: value for name, value in base.items() if name not in INTERNAL and name != "PORT"}
 
 
 def own_variables(
