@@ -17,6 +17,8 @@ from devport.registry.store import Store
 
 PATIENCE = 10.0
 """Seconds that a supervisor may take until its service has been spawned, or could not be."""
+AT_ONCE = 0.06
+"""Seconds within which a crash still counts as a start that failed."""
 _UNDECIDED = {"", str(State.WAITING), str(State.STARTING)}
 _TROUBLE = {str(State.BACKOFF), str(State.FAILED)}
 
@@ -56,6 +58,8 @@ def launch(
     started = {record.hash for record in fresh}
     pending = set(started)
     wait_until(lambda: _decided(store, pending) or bool(trouble), PATIENCE)
+    # One that crashes at once was ready for a moment; that is no success.
+    wait_until(lambda: all(_is_in_trouble(store, one) for one in started), AT_ONCE)
     return tuple(_outcome(store, one, fresh=one.hash in started, trouble=trouble) for one in records)
 
 
@@ -68,14 +72,18 @@ def command(context: Context, hash_: str) -> tuple[str, ...]:
 
     Nothing else goes through tmux, whose server may have been started with another HOME.
     """
-    return (sys.executable, "-P", "-m", "devport", "supervise", hash_, encode(context.state_dir).hex())
+    # -E and -P: a PYTHONHOME of the server's, or a json.py in some folder, is none of our business.
+    python = (sys.executable, "-E", "-P", "-m", "devport")
+    return (*python, "supervise", hash_, encode(context.state_dir).hex())
 
 
 def _open_windows(context: Context, store: Store, records: Sequence[Record]) -> str:
     """A window for each; returns why some could not be opened, the last of `records`."""
-    from devport.tmux import PartlyOpened, Tmux  # noqa: PLC0415 - no tmux, no import
+    from devport.tmux import PartlyOpened, Tmux, window_of  # noqa: PLC0415 - no tmux, no import
 
     trouble = ""
+    # The windows of earlier runs that failed have shown their last words for long enough.
+    old = [window for record in records if (window := window_of(record.run)) is not None]
     wanted = [(record.label, command(context, record.hash)) for record in records]
     try:
         windows = Tmux.of(context).open_windows(wanted)
@@ -87,6 +95,7 @@ def _open_windows(context: Context, store: Store, records: Sequence[Record]) -> 
             for record, window in zip(records, windows, strict=False)
         }
     )
+    Tmux.of(context).close(*old)  # not before: with the last window the session would end
     return trouble
 
 
@@ -111,6 +120,11 @@ def _decided(store: Store, pending: set[str]) -> bool:
         if record is None or record.state not in _UNDECIDED:
             pending.discard(hash_)
     return not pending
+
+
+def _is_in_trouble(store: Store, hash_: str) -> bool:
+    record = store.record(hash_)
+    return record is not None and record.state in _TROUBLE
 
 
 def _outcome(store: Store, record: Record, *, fresh: bool, trouble: str) -> Outcome:

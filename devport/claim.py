@@ -45,13 +45,17 @@ def sweep_sockets(context: Context) -> None:
 
     folder = os.path.dirname(socket_path(context))
     try:
-        for name in os.listdir(folder):
-            pid = name.removeprefix("fg-").removesuffix(".sock")
-            # By pid first: a run that has just begun is bound and does not listen yet.
-            if name == f"fg-{pid}.sock" and pid.isdecimal() and process_start(int(pid)) is None:
-                remove_dead(f"{folder}/{name}")
+        names = os.listdir(folder)
     except OSError:
-        pass  # litter is no reason not to run
+        return
+    for name in names:
+        pid = name.removeprefix("fg-").removesuffix(".sock")
+        # By pid first: a run that has just begun is bound and does not listen yet.
+        if name == f"fg-{pid}.sock" and pid.isdecimal() and process_start(int(pid)) is None:
+            try:
+                remove_dead(f"{folder}/{name}")
+            except OSError:
+                pass  # litter is no reason not to run
 
 
 def lock_services(

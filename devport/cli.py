@@ -31,6 +31,8 @@ VERBS = {
     "wait": "wait until services are ready",
     "rm": "stop services and forget them and their ports",
     "down": "stop everything of this project",
+    "tailup": "expose services on the tailnet",
+    "taildown": "withdraw services from the tailnet",
     "version": "print the version",
     "help": "show this text, or the usage of one command",
 }
@@ -55,7 +57,7 @@ VALUED = frozenset(
             "--formation",
         ),
         *("-p", "--port", "-q", "--quiet", "--reassign", "--root", "-t", "--timeout", "--timestamp"),
-        *("--color", "--colour"),
+        *("--color", "--colour", "--cwd", "--key", "--port-env", "--restart"),
     ]
 )
 

@@ -120,11 +120,14 @@ class Foreground:
                 socket_path(self.context),
                 self.loop,
                 jobs,
-                lambda job: {"port": self._port(job), "ports": self._named(job)},
+                self._facts,
                 ending=lambda: self.group.stopping,
             )
         except DevportError as error:
             self.context.say(f"devport: warning: {error.message}; other commands cannot reach this run")
+
+    def _facts(self, job: Job) -> dict[str, object]:
+        return {"port": self._port(job), "ports": self._named(job), "grace": job.lifecycle.grace}
 
     def _port(self, job: Job) -> int | None:
         return next(iter(self.ports[job.name].values()), None)

@@ -35,6 +35,8 @@ from devport.registry.store import Store
 
 HEARTBEAT = 30.0
 """Seconds between two notes of `last_up`; the only thing that wakes an idle supervisor."""
+STALLED = 1.0
+"""Seconds that the window may take nothing once the service has ended."""
 _ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGQUIT}
 _CTRL_C, _CTRL_Z = 0x03, 0x1A
 _TYPED = 64 << 10  # bytes typed ahead that are kept while the service does not read
@@ -96,6 +98,8 @@ class Supervisor:
         self.typed = bytearray()
         self.job = self._job()
         self.loop.jobs = [self.job]
+        # A window that takes nothing (a stopped tmux server) keeps nobody from ending.
+        self.loop.patience = lambda: STALLED if self.job.lifecycle.state in AT_REST else None
         self.control = self._control()
 
     def _control(self) -> Control | None:
@@ -212,7 +216,8 @@ class Supervisor:
     # what comes from outside
 
     def _take_signals(self) -> None:
-        for number in sorted(self.signals.take(), key=lambda number: number != signal.SIGCHLD):
+        # Exits first, ends last: no restart that came with it may take a stop back.
+        for number in sorted(self.signals.take(), key=lambda n: (n != signal.SIGCHLD, n in _ENDS)):
             if number == signal.SIGCHLD:
                 self.loop.reap()
             elif number in _ENDS or (number == signal.SIGHUP and self._hung_up()):

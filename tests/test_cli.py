@@ -9,10 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import devport.commands.logs
-import devport.commands.wait
-from devport import background, cli, commands, foreground, passthrough
+from devport import background, cli, foreground, passthrough
 from devport.cli import OVERVIEW, VALUED, VERBS, main
+from devport.commands import logs, start, wait
 from devport.commands.usage import Usage
 from devport.context import Context
 from devport.encoding import decode
@@ -76,10 +75,10 @@ def runs(monkeypatch):
         "launch",
         lambda _context, records, **_: tuple(background.Outcome(one, None, fresh=True) for one in records),
     )
-    monkeypatch.setattr(commands.wait, "wait_until", lambda *_: False)  # nothing begins meanwhile
+    monkeypatch.setattr(wait, "wait_until", lambda *_: False)  # nothing begins meanwhile
     monkeypatch.setattr(readiness, "wait_until", lambda *_: False)
     monkeypatch.setattr(readiness.Waiting, "_left", 0.0)
-    monkeypatch.setattr(commands.logs, "wait_until", lambda *_: True)
+    monkeypatch.setattr(logs, "wait_until", lambda *_: True)
     for name in ("run", "run_command"):
         monkeypatch.setattr(passthrough, name, record(name))
     return calls
@@ -209,11 +208,15 @@ VALUES = {
 }
 
 
+# Of `start`, what goes with a command or with -d only; tested with those.
+BACKGROUND = {"--detach", "--no-tmux", *start.COMMAND_ONLY}
+
+
 def spelled(verb: str) -> list[tuple[str, ...]]:
     """Every spelling of every option of a verb, with a value that fits."""
     ways: list[tuple[str, ...]] = []
     for spelling, option in usage(verb).options.items():
-        if option.name == "--help":
+        if option.name == "--help" or option.name in BACKGROUND:
             continue
         if not option.argument:
             ways.append((spelling,))
@@ -268,13 +271,6 @@ def test_unknown_option_of_a_verb(call, verb, option, reason):
 
     assert call(verb, option) == expected
     assert call(option, verb) == expected
-
-
-@pytest.mark.parametrize("argv", [("-d",), ("--detach",)])
-def test_detach_is_not_there_yet(call, runs, argv):
-    """-d means neither --root (as foreman has it) nor anything else for now."""
-    assert call("start", *argv).err.startswith(f"devport: cannot start: unknown option {argv[0]}")
-    assert runs == []
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 usage: devport attach [options] [--] [TARGET]
 
-A TARGET is an entry of this project (web, or web.2), a key, the first digits of
-a hash (3 or more), or a port. Without one you choose among those that run, with
-fzf where it is installed. Inside the tmux server that has the window, your
-client switches to it; elsewhere tmux is attached. Its prefix and d (C-b d) leave
-the window, and the service goes on; Ctrl-C in it stops the service. Where a
-service has no window, its log is followed.
+A TARGET is an entry of this project (web, or web.2), a key, the first digits
+of a hash (3 or more), or a port. Without one you choose among those that run,
+with fzf where it is installed. Inside the tmux server that has the window, your
+client switches to it; elsewhere tmux is attached. Its prefix and d (C-b d)
+leave the window, and the service goes on; Ctrl-C in it stops the service. Where
+a service has no window, its log is followed.
 
 Options:
   -f FILE, --procfile FILE, --file FILE

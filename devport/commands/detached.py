@@ -9,11 +9,12 @@ from devport.commands.arguments import Arguments
 from devport.commands.listing import show
 from devport.commands.options import run_options
 from devport.context import Context, is_tty
-from devport.errors import ExitStatus
+from devport.errors import DevportError, ExitStatus
 from devport.inventory.rows import fields, survey
 from devport.model import Project, RestartOn, RestartPolicy, RunOptions, Service
 from devport.project import load
 from devport.registry.identity import check_key
+from devport.registry.record import Record
 from devport.registry.store import Store
 
 _FOREGROUND_ONLY = (
@@ -50,7 +51,7 @@ def start_entries(
     records, ports = launch.enroll(context, project, services, options)
     outcomes = background.launch(context, records, windows=not arguments.flag("--no-tmux"), port=ports)
     failed = _say(context, outcomes)
-    rows = survey(context, Store(context.state_dir), [one.record for one in outcomes])
+    rows = survey(context, Store(context.state_dir), _exposed(context, outcomes))
     if arguments.flag("--json") or not is_tty(context.stdout):
         context.write(context.stdout, json.dumps([fields(one) for one in rows], indent=2) + "\n")
     else:
@@ -77,7 +78,7 @@ def start_command(context: Context, arguments: Arguments, command: tuple[str, ..
     [record], _ = launch.enroll(context, project, [service], options)
     outcomes = background.launch(context, [record], windows=not arguments.flag("--no-tmux"))
     failed = _say(context, outcomes)
-    [row] = survey(context, Store(context.state_dir), [outcomes[0].record])
+    [row] = survey(context, Store(context.state_dir), _exposed(context, outcomes))
     context.write(context.stdout, json.dumps(fields(row), indent=2) + "\n")
     return failed
 
@@ -113,3 +114,26 @@ def _say(context: Context, outcomes: Sequence[background.Outcome]) -> int:
         elif not one.fresh:
             context.say(f"devport: {one.record.label} is already running: {one.holder}")
     return ExitStatus.FAILED if any(one.error for one in outcomes) else ExitStatus.OK
+
+
+def _exposed(context: Context, outcomes: Sequence[background.Outcome]) -> list[Record]:
+    """The records of `outcomes`; what began to run just now and is meant to is on the tailnet.
+
+    What cannot be brought there runs all the same.
+    """
+    records = {one.record.hash: one.record for one in outcomes}
+    wanted = [one for one in outcomes if one.fresh and one.record.tailnet and not one.error]
+    if wanted:
+        from devport.tailscale import Tailnet  # noqa: PLC0415 - few services are exposed
+
+        tailnet = Tailnet(context)
+        for record, holder, *_ in wanted:
+            try:
+                port = (holder and holder.port) or record.port
+                records[record.hash] = tailnet.up(record, port)
+            except DevportError as error:
+                context.say(
+                    f"devport: warning: cannot expose {record.label}: {error.message};"
+                    f" it runs, devport tailup {record.label} tries again"
+                )
+    return list(records.values())

@@ -3,8 +3,8 @@
 usage: devport restart [options] [--] TARGET...
 
 A TARGET is an entry of this project (web, or web.2), a key, the first digits of
-a hash (3 or more), or a port. Command, environment and port are those that were registered,
-whatever shell this is. Returns when the services are ready again.
+a hash (3 or more), or a port. Command, environment and port are those that were
+registered, whatever shell this is. Returns when the services are ready again.
 
 Options:
   -f FILE, --procfile FILE, --file FILE

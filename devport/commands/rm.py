@@ -3,8 +3,9 @@
 usage: devport rm [options] [--] TARGET...
 
 A TARGET is an entry of this project (web, or web.2), a key, the first digits of
-a hash (3 or more), or a port. What is exposed to the tailnet is withdrawn first; where that
-fails, the service stays. One that runs in a terminal has to be ended there.
+a hash (3 or more), or a port. What is exposed to the tailnet is withdrawn
+first; where that fails, the service stays. One that runs in a terminal has to
+be ended there.
 
 Options:
   --force               end runs in other terminals, with all their services

@@ -3,8 +3,8 @@
 usage: devport signal [options] [--] TARGET...
 
 A TARGET is an entry of this project (web, or web.2), a key, the first digits of
-a hash (3 or more), or a port. HUP, the default, restarts the service in place; any other
-signal goes to every process of the service.
+a hash (3 or more), or a port. HUP, the default, restarts the service in place;
+any other signal goes to every process of the service.
 
 Options:
   -s SIGNAL, --signal SIGNAL

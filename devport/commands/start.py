@@ -1,10 +1,16 @@
-"""Run the entries of a project in one window, until one of them ends or Ctrl-C.
+"""Run the entries of a project in one window, until one ends or Ctrl-C.
 
-usage: devport start [options] [--] [NAME...]
+usage: devport start [options] [NAME...]
+       devport start -d [options] [NAME...]
+       devport start [options] -- COMMAND [ARG...]
 
 Without a NAME every entry runs, except one called release, which has to be
 named. The first exit ends the run, and its status is devport's. Options that
 take a list may be repeated.
+
+With -d each entry runs in the background, in a window of the tmux session
+devport, and start returns. So does a COMMAND behind --, which needs no
+project and is given to no shell.
 
 Which project:
   -f FILE, --procfile FILE, --file FILE
@@ -53,7 +59,7 @@ In the background:
   --no-tmux             no windows: daemons, with logs (devport logs)
 
 For a COMMAND:
-  --key KEY             what it is called, and its identity; else folder and words are
+  --key KEY             its name and identity; else folder and words are
   --cwd DIR             where it runs, if not here
   --port-env NAME       the variable that gets its port, PORT if not said
   --no-port             it needs none

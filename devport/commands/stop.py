@@ -3,8 +3,9 @@
 usage: devport stop [options] [--] TARGET...
 
 A TARGET is an entry of this project (web, or web.2), a key, the first digits of
-a hash (3 or more), or a port. Returns when the services are gone and their ports free;
-the ports stay reserved. A foreground run goes on without the service.
+a hash (3 or more), or a port. Returns when the services are gone and their
+ports free; the ports stay reserved. A foreground run goes on without the
+service.
 
 Options:
   -f FILE, --procfile FILE, --file FILE

@@ -3,9 +3,9 @@
 usage: devport wait [options] [--] [TARGET...]
 
 A TARGET is an entry of this project (web, or web.2), a key, the first digits of
-a hash (3 or more), or a port. Without one, every service of this project that runs; while none
-does, that one begins is waited for. A service that has failed for good ends
-the wait at once.
+a hash (3 or more), or a port. Without one, every service of this project that
+runs; while none does, that one begins is waited for. A service that has failed
+for good ends the wait at once.
 
 Options:
   -t SECONDS, --timeout SECONDS

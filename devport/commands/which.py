@@ -3,8 +3,8 @@
 usage: devport which [options] [--] TARGET...
 
 A TARGET is an entry of this project (web, or web.2), a key, the first digits of
-a hash (3 or more), or a port. One TARGET gives an object, several an array. The environment is
-not shown (devport env shows it).
+a hash (3 or more), or a port. One TARGET gives an object, several an array. The
+environment is not shown (devport env shows it).
 
 Options:
   -f FILE, --procfile FILE, --file FILE

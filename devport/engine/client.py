@@ -25,7 +25,7 @@ FULL = 64 << 10
 ROOM = 512 << 10
 """Unsent bytes from which a follower of output gets no more of it for now."""
 BOUND = 1 << 20
-"""Unsent bytes beyond which a client is dropped."""
+"""Unsent bytes beyond which a client is dropped instead of getting another message."""
 PIECE = 64 << 10  # of output in one message; JSON may make six bytes of each
 
 _dump = json.JSONEncoder().encode  # ASCII only
@@ -61,12 +61,12 @@ class Client:
 
     def send(self, message: dict[str, object]) -> None:
         """Queue `message`, and hand over what the client takes now; one that takes too little is dropped."""
+        if self.pending > BOUND:
+            self.close()
         if self.closed:
             return
         self._unsent += _dump(message).encode("ascii") + b"\n"
         self.flush()
-        if self.pending > BOUND:
-            self.close()
         self._watch()
 
     def flush(self) -> None:

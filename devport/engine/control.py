@@ -17,7 +17,7 @@ from devport.engine.client import Client, Follower
 from devport.engine.job import Job, Transition
 from devport.engine.lifecycle import Event, Kind
 from devport.engine.loop import Loop
-from devport.engine.request import Id, Request, identify, load, parse, unknown
+from devport.engine.request import PHRASES, Id, Request, identify, load, parse, unknown
 from devport.engine.status import Statuses
 from devport.engine.waiter import Waiter
 from devport.errors import DevportError
@@ -123,7 +123,7 @@ class Control:
     def _do(self, client: Client, request: Request) -> None:
         jobs = self._select(request)
         if client.owed >= OWED:
-            raise DevportError(f"cannot {request.do}: {OWED} requests are not answered yet")
+            raise DevportError(f"cannot {PHRASES[request.do]}: {OWED} requests are not answered yet")
         match request.do:
             case "signal":
                 self._signal(client, request, jobs)
@@ -219,6 +219,8 @@ class Control:
 
     def close(self) -> None:
         """Answer whoever still waits, give clients a moment to take it, and be gone."""
+        if self._closed:
+            return
         for waiter, _, _ in self._waiters:
             waiter.give_up("devport is ending")
         self._settle()

@@ -66,12 +66,14 @@ done
 # No word of an end: the supervisor was killed. Its services are our children now (prctl(2): a subreaper
 # stays one through an exec); where there is no such thing, the service's group is all there is to know.
 [ -z "$group" ] || kill -9 -- "-$group" 2>/dev/null
-for round in 1 2 3 4 5 6 7 8 9 10; do
-  children=
+# The pipe ends before they are ours, and a killed process is there until it is scheduled: for up to 5 s.
+round=0
+while [ $round -lt 100 ]; do
+  round=$((round + 1)) children=
   read -r children 2>/dev/null </proc/$$/task/$$/children  # fails for want of a newline, and reads
   [ -n "$children" ] || break
   kill -9 $children 2>/dev/null
-  (:)  # waiting for one of its own reaps the others
+  sleep 0.05  # waiting for it reaps the others
 done
 exit 137
 """

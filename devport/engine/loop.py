@@ -207,6 +207,8 @@ class Loop:
         if process is None or process.output not in self._outputs.get_map():
             return False  # it has none, or that has come to its end
         assert process.output is not None
+        self._executes(process)
+        self._settle()  # "started" comes before the first line
         chunk = read(process.output)
         if chunk:
             job.feed(chunk)
@@ -274,6 +276,7 @@ class Loop:
             self._finish(process, GONE)
         for process, status in self.reaper.collect():
             self._executes(process)
+            self._settle()
             event = Event(Kind.EXITED, status, leftovers=bool(process.leftovers))
             if process.refusal is not None:
                 event = self._owners[process].refused(process.refusal)

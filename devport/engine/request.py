@@ -23,6 +23,12 @@ VERBS: Mapping[str, frozenset[str]] = {
     "wait": frozenset({"state"}),
 }
 """Every verb, and the fields it takes beside `id`, `do` and `services`."""
+PHRASES: Mapping[str, str] = {verb: verb for verb in VERBS} | {
+    "status": "show status",
+    "logs": "show logs",
+    "events": "follow events",
+}
+"""How each verb is called in an error."""
 GOALS = ("ready", "stopped")
 _EVERYWHERE = frozenset({"id", "do", "services"})
 _SHOWN = 60
@@ -76,17 +82,18 @@ def parse(fields: Mapping[str, object]) -> Request:
         if name in _CHECKS and value is not None:
             check, wanted = _CHECKS[name]
             if not check(value):
-                raise DevportError(f"cannot {do}: {name} is not {wanted}")
+                raise DevportError(f"cannot {PHRASES[do]}: {name} is not {wanted}")
             values[name] = tuple(value) if isinstance(value, list) else value
     if "number" in known and "number" not in values:
-        raise DevportError(f"cannot {do}: number is missing")
+        raise DevportError(f"cannot {PHRASES[do]}: number is missing")
     return Request(identify(fields), do, **values)  # type: ignore[arg-type]
 
 
 def unknown(do: str, kind: str, word: str, known: Iterable[str]) -> DevportError:
     """That there is no `kind` called `word`, and which one may have been meant."""
     word = word[:_SHOWN]  # comparing costs the square of the length
-    return DevportError(f"cannot {do}: no such {kind}: {printable(word)}{nearest(word, known)}")
+    what = f"no such {kind}: {printable(word)}{nearest(word, known)}"
+    return DevportError(f"cannot {PHRASES.get(do, do)}: {what}")
 
 
 def _is_number(value: object, least: int) -> bool:

@@ -13,8 +13,9 @@ from devport.registry.record import utc
 
 
 class Life(NamedTuple):
-    """When a service was spawned, by the wall's clock and by the loop's."""
+    """When the process `pid` began, by the wall's clock and by the loop's."""
 
+    pid: int
     wall: float
     now: float
 
@@ -33,12 +34,18 @@ class Statuses:
         now: Callable[[], float],
     ) -> None:
         self._facts, self._wall, self._now = facts, wall, now
-        self._lives = {job: Life(wall(), now()) for job in jobs if job.process is not None}
+        self._lives: dict[Job, Life] = {}
+        for job in jobs:
+            self._begins(job)
 
     def observe(self, transition: Transition) -> None:
         """Take note of a new life."""
         if transition.event.kind is Kind.SPAWNED:
-            self._lives[transition.job] = Life(self._wall(), self._now())
+            self._begins(transition.job)
+
+    def _begins(self, job: Job) -> None:
+        if job.process is not None:
+            self._lives[job] = Life(job.process.pid, self._wall(), self._now())
 
     def of(self, job: Job) -> dict[str, object]:
         """The status of `job`."""
@@ -74,7 +81,9 @@ class Statuses:
         }
 
     def _life(self, job: Job) -> dict[str, object]:
-        life = self._lives.get(job) if job.process is not None else None
+        life = self._lives.get(job)
+        if job.process is None or (life is not None and life.pid != job.process.pid):
+            life = None  # over, or not begun yet
         return {
             "since": utc(life.wall) if life else None,
             "uptime": round(self._now() - life.now, 3) if life else None,

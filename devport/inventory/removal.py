@@ -12,6 +12,7 @@ from devport.inventory.outcome import Outcome, refused
 from devport.inventory.rows import Row
 from devport.inventory.stop import stop
 from devport.registry.locks import Holder, Lock, register_lock, this_process
+from devport.registry.record import UnreadableError
 from devport.registry.store import Store
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def _what(record: "Record") -> str:
 
 
 def _remove(context: "Context", store: Store, record: "Record") -> None:
-    if record.tailnet:  # before the register lock: it talks to the network
+    record = _as_stored(store, record)
+    if record.tailnet or "url" in record.extra:  # before the register lock: it talks to the network
         from devport import tailscale  # noqa: PLC0415 - few services are exposed
 
         tailscale.down(context, record)
@@ -69,6 +71,14 @@ def _remove(context: "Context", store: Store, record: "Record") -> None:
         finally:
             lock.release()
     _close_window(context, record)
+
+
+def _as_stored(store: Store, record: "Record") -> "Record":
+    """What the record says by now: it may have been exposed since it was read, or got another window."""
+    try:
+        return store.record(record.hash) or record
+    except UnreadableError:
+        return record
 
 
 def _sweep(store: Store, hash_: str) -> None:

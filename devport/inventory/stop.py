@@ -29,7 +29,15 @@ NAMING = 0.2
 
 def grace(rows: Iterable[Row]) -> float:
     """The longest time that one of `rows` has between its stop signal and SIGKILL."""
-    return max((GRACE if one.record.stop.grace is None else one.record.stop.grace for one in rows), default=0)
+    return max(map(_grace, rows), default=0)
+
+
+def _grace(one: Row) -> float:
+    # A foreground run knows of its `-t`, which no record does.
+    told = one.live.get("grace")
+    if isinstance(told, (int, float)):
+        return told
+    return GRACE if one.record.stop.grace is None else one.record.stop.grace
 
 
 def stop(

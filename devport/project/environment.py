@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from devport.model import NOTHING, Service
 
 # Addressed to devport by whoever started it (systemd, tmux, another devport). A service that inherited
-# them would notify the wrong manager or believe that descriptors 3 and up are its sockets.
+# them would notify the wrong manager or believe that descriptors 3 and up are its sockets. The key would
+# stand in every service's record.
 INTERNAL = frozenset(
     {
         "LISTEN_FDS",
@@ -23,6 +24,7 @@ INTERNAL = frozenset(
         "TMUX_PANE",
         "DEVPORT_HASH",
         "PS",
+        "TAILSCALE_API_KEY",
     }
 )
 

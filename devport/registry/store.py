@@ -36,6 +36,8 @@ class Store:
     """The state folder. Making one touches nothing; reading creates nothing."""
 
     def __init__(self, state_dir: str, wall: Callable[[], float] = time.time) -> None:
+        if not state_dir:
+            raise DevportError("cannot find the state folder: neither DEVPORT_HOME nor HOME is set")
         self.root = state_dir
         self.services = os.path.join(state_dir, "services")
         self.locks = os.path.join(state_dir, "locks")

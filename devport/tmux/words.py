@@ -79,8 +79,10 @@ def options(target: str, name: str, remain: str) -> list[tuple[str, ...]]:
 
 
 def close(window: Window) -> tuple[str, ...]:
-    """The command that closes `window`, if it is still that very one and holds one pane only."""
-    really = f"#{{==:{SERVER} #{{window_id}} #{{window_panes}},{window.server} {window.id} 1}}"
+    """The command that closes `window`, if it is still that very one and holds our own pane only."""
+    same = f"#{{==:{SERVER} #{{window_id}} #{{window_panes}},{window.server} {window.id} 1}}"
+    # The one pane that is left may be the user's, who has split the window.
+    really = f"#{{&&:{same},#{{m:* supervise *,#{{pane_start_command}}}}}}"
     return ("if-shell", "-F", "-t", window.id, really, f"kill-window -t {window.id}")
 
 

@@ -1,0 +1,21 @@
+"""listener.py [exit=N]: listens on $PORT, says "ready PORT"; with exit=N it exits and its child stays."""
+
+import os
+import select
+import socket
+import sys
+
+server = socket.socket()
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+try:
+    server.bind(("127.0.0.1", int(os.environ["PORT"])))
+except OSError as error:
+    print("cannot bind:", error.strerror, flush=True)
+    sys.exit(98)
+server.listen()
+codes = [word[5:] for word in sys.argv[1:] if word.startswith("exit=")]
+parent = codes and os.fork()
+print("ready", os.environ["PORT"], flush=True) if not codes or parent else None
+if parent:
+    sys.exit(int(codes[0]))
+select.select([], [], [])
