@@ -11,7 +11,8 @@ from typing import NamedTuple
 from devport.context import Context, wait_until
 from devport.encoding import encode
 from devport.engine.lifecycle import State
-from devport.registry.locks import Holder, held
+from devport.project.environment import INTERNAL
+from devport.registry.locks import Holder, Lock, held, this_process
 from devport.registry.record import Record
 from devport.registry.store import Store
 
@@ -44,8 +45,34 @@ def launch(
     tmux cannot be used; what goes wrong with a single service is in its Outcome.
     """
     store = Store(context.state_dir, context.wall)
+    store.prepare()
+    turns = _take_turns(context, store, records)
+    try:
+        return _launch(context, store, records, windows=windows, numbers=port or {})
+    finally:
+        for turn in turns:
+            turn.release()
+
+
+def _take_turns(context: Context, store: Store, records: Sequence[Record]) -> list[Lock]:
+    """One launcher at a time for each service, so that two starts at once open one window.
+
+    In the order of the hashes, so that no two launchers wait for each other. Who had it for too long
+    is not waited for: the service's own lock still lets one supervisor only live.
+    """
+    me = this_process(context, "launch")
+    turns = []
+    for hash_ in sorted({record.hash for record in records}):
+        turn = Lock.acquire(store.launch_path(hash_), me, PATIENCE)
+        if isinstance(turn, Lock):
+            turns.append(turn)
+    return turns
+
+
+def _launch(
+    context: Context, store: Store, records: Sequence[Record], *, windows: bool, numbers: dict[str, int]
+) -> tuple[Outcome, ...]:
     fresh = [record for record in records if held(store.lock_path(record.hash)) is None]
-    numbers = port or {}
     store.update_all(
         {one.hash: lambda old: old._replace(state="", error="", run=_run(old, numbers)) for one in fresh}
     )
@@ -108,6 +135,7 @@ def _daemon(context: Context, hash_: str) -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        env={name: value for name, value in context.environ.items() if name not in INTERNAL},
         cwd="/",
         start_new_session=True,
     )

@@ -29,7 +29,7 @@ from devport.engine.sink import Sink
 from devport.errors import DevportError, ExitStatus
 from devport.model import GRACE, View
 from devport.project.environment import expand, own_variables
-from devport.registry.locks import Holder, Lock, this_process
+from devport.registry.locks import Holder, Lock, held, this_process
 from devport.registry.record import Record, utc
 from devport.registry.store import Store
 
@@ -49,6 +49,17 @@ def supervise(context: Context, hash_: str, lifeline: int, guardian: Guardian) -
     there is no such record, or it runs already.
     """
     store = Store(context.state_dir, context.wall)
+    try:
+        return _supervise(context, store, hash_, lifeline, guardian)
+    except DevportError as error:
+        # Whoever waits for the start reads the record; stderr is a window, or nothing at all.
+        message = error.message
+        if held(store.lock_path(hash_)) is None:
+            store.update(hash_, lambda old: old._replace(state=str(State.FAILED), error=message))
+        raise
+
+
+def _supervise(context: Context, store: Store, hash_: str, lifeline: int, guardian: Guardian) -> int:
     record = store.record(hash_)
     if record is None or not record.cmd:
         raise DevportError(f"cannot supervise {hash_}: no such service", ExitStatus.NO_SUCH_SERVICE)

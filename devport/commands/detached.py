@@ -1,6 +1,7 @@
 """What `devport start` does in the background: the entries of a project, or one command."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import get_args
 
@@ -9,6 +10,7 @@ from devport.commands.arguments import Arguments
 from devport.commands.listing import show
 from devport.commands.options import run_options
 from devport.context import Context, is_tty
+from devport.encoding import printable
 from devport.errors import DevportError, ExitStatus
 from devport.inventory.rows import fields, survey
 from devport.model import Project, RestartOn, RestartPolicy, RunOptions, Service
@@ -18,26 +20,12 @@ from devport.registry.record import Record
 from devport.registry.store import Store
 
 _FOREGROUND_ONLY = (
-    "--quiet",
-    "--no-prefix",
-    "--no-timestamp",
-    "--timestamp",
-    "--pty",
-    "--no-pty",
-    "--keep-going",
+    *("--quiet", "--no-prefix", "--no-timestamp", "--timestamp"),
+    *("--pty", "--no-pty", "--keep-going"),
 )
 _PROJECT_ONLY = (
-    *(
-        "--file",
-        "--root",
-        "--except",
-        "--concurrency",
-        "--formation",
-        "--port",
-        "--reassign",
-        "--strict-ports",
-    ),
-    *("--no-strict-ports", "--detach"),
+    *("--file", "--root", "--except", "--concurrency", "--formation", "--port", "--reassign"),
+    *("--strict-ports", "--no-strict-ports", "--detach"),
 )
 
 
@@ -91,6 +79,9 @@ def _service(context: Context, arguments: Arguments, command: tuple[str, ...]) -
         policy = policy.replace("-", "_")
         if policy not in get_args(RestartOn):
             raise arguments.wrong(f"--restart is on_failure, always or never, not {policy}")
+    port_env = arguments.text("--port-env")
+    if port_env is not None and not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", port_env):
+        raise arguments.wrong(f"--port-env: {printable(port_env)!r} is no name of a variable")
     cwd = load.existing_folder(context, arguments.text("--cwd") or ".", "--cwd")
     return Service(
         name=key or command[0],
@@ -99,7 +90,7 @@ def _service(context: Context, arguments: Arguments, command: tuple[str, ...]) -
         cwd=cwd,
         expand=True,
         key=key,
-        port_env=arguments.text("--port-env") or "PORT",
+        port_env=port_env or "PORT",
         no_port=arguments.flag("--no-port"),
         tailnet=arguments.flag("--tailnet"),
         restart=None if policy is None else RestartPolicy(on=policy),  # type: ignore[arg-type]

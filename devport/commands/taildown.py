@@ -3,11 +3,11 @@
 usage: devport taildown [options] [--] TARGET...
 
 A TARGET is an entry of this project (web, or web.2), a key, the first digits of
-a hash (3 or more), or a port. What its definition in the tailnet says, and that
-this device may answer for it, stays for the next tailup; rm takes it away.
+a hash (3 or more), or a port. Its definition in the tailnet, and the approval
+of this device, stay for the next tailup; rm takes them away.
 
 Options:
-  --forget              do not ask tailscale, only note that they are not exposed
+  --forget              only note that it is done: tailscale is gone for good
   -f FILE, --procfile FILE, --file FILE
                         the project that TARGETs are entries of
   --root DIR            the folder of that project

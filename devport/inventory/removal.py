@@ -82,10 +82,14 @@ def _as_stored(store: Store, record: "Record") -> "Record":
 
 
 def _sweep(store: Store, hash_: str) -> None:
-    """Its logs, old ones too, and its socket are gone."""
+    """Its logs, old ones too, its socket and its launchers' lock are gone."""
     folder, name = os.path.split(store.log_path(hash_))
     logs = [one for one in os.listdir(folder) if one == name or one.startswith(f"{name}.")]
-    for path in (*(os.path.join(folder, one) for one in logs), store.socket_path(hash_)):
+    for path in (
+        *(os.path.join(folder, one) for one in logs),
+        store.socket_path(hash_),
+        store.launch_path(hash_),
+    ):
         try:
             os.unlink(path)
         except FileNotFoundError:

@@ -84,6 +84,11 @@ class Clerk:
             raise DevportError(f"cannot reassign {service.name}: it is running ({holder})")
         if holder or (foreign and not entry.asked):
             return None
+        if foreign and "url" in old.extra:
+            raise DevportError(
+                f"cannot start {service.name}: key {old.key} is on the tailnet as {describe(old)}"
+                f" (devport taildown {old.key} takes it off)"
+            )
         if foreign:
             self.notices.append(f"key {old.key} goes from {describe(old)} to {self._here(service)}")
             old = old._replace(env=(), tailnet=False, state="", error="")

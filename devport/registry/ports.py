@@ -75,11 +75,14 @@ def reclaimable(
     """Records whose port in the pool may go to somebody else, the longest unused first.
 
     Unused: not up for 30 days before `now` (seconds since the epoch) and nobody holds its lock. A record
-    that does not say when it was up keeps its port. Lazy: hardly any registration gets this far.
+    that does not say when it was up keeps its port, as does one on the tailnet. Lazy: hardly any
+    registration gets this far.
     """
     stale = []
     for record in records:
         up = seconds(record.last_up)
+        if record.tailnet or "url" in record.extra:
+            continue  # the tailnet would show whoever has its port next
         if up is not None and now - up > UNUSED_FOR and any(port in among for port in record.reserved):
             stale.append((up, record.hash, record))
     for _, hash_, record in sorted(stale, key=lambda item: item[:2]):

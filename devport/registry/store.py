@@ -51,6 +51,10 @@ class Store:
         """The lock that whoever runs `hash_` holds."""
         return f"{self.locks}/{hash_}.lock"
 
+    def launch_path(self, hash_: str) -> str:
+        """The lock that whoever is starting `hash_` in the background holds meanwhile."""
+        return f"{self.locks}/{hash_}.launch"
+
     def socket_path(self, hash_: str) -> str:
         """Where the supervisor of `hash_` listens for control clients."""
         return f"{self.root}/run/{hash_}.sock"

@@ -126,8 +126,7 @@ class Program:
             try:
                 out, err, ended = _listen(process, self._patience)
             finally:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
+                _end(process)
         said = _shown(err) or _shown(out)
         if not ended:
             # It waits for its user where a feature of the tailnet has to be switched on, and says where.
@@ -159,6 +158,15 @@ def _listen(process: subprocess.Popen[bytes], patience: float) -> tuple[bytes, b
         pass
     out, err = (bytes(data) for data in heard.values())
     return out, err, process.poll() is not None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Nothing of `process` runs any more."""
+    if process.poll() is None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except PermissionError:  # macOS: it has ended this very moment
+            pass
 
 
 def _shown(data: bytes) -> str:
