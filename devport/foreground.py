@@ -252,7 +252,7 @@ class Foreground:
             self.printer.say(f"{name} received, stopping", event="stopping", signal=name)
             self._end(128 + number)
         elif self.requests >= _AGAIN:
-            self.printer.say(f"{name} received again, killing", event="killing", signal=name)
+            self.printer.say(f"{name} received again, killing", event="interrupted", signal=name)
             self._stop_all()
 
     def _end(self, status: int) -> None:

@@ -27,6 +27,8 @@ def announcement(  # noqa: PLR0911 - one line for each thing there is to say
     if event.kind is Kind.SPAWNED and job.process is not None:
         return _started(job.process.pid, port)
     failed: dict[str, object] = {"event": "failed", "reason": lifecycle.fault}
+    if lifecycle.status is not None:
+        failed["status"] = shell_status(lifecycle.status)
     if state is State.FAILED and before is not state:
         return Announcement(f"failed: {lifecycle.fault}", failed)
     if event.kind is Kind.SPAWN_FAILED and state is State.BACKOFF:
