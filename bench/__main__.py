@@ -9,14 +9,14 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from bench import crowd, latency, report, startup, throughput, tree
+from bench import background, crowd, latency, report, startup, throughput, tree
 from bench.results import Results
 from bench.runners import Runner, found_runners
 from bench.trial import FailedError
 from bench.workload import Workload
 
 BUDGET = 120.0
-NAMES = ("throughput", "four", "long-line", "startup", "latency", "latency-flooded", "crowd")
+NAMES = ("throughput", "four", "long-line", "startup", "latency", "latency-flooded", "crowd", "background")
 
 
 def arguments() -> argparse.Namespace:
@@ -48,6 +48,8 @@ def run(workload: Workload, runners: Sequence[Runner]) -> Results:
     for number in range(1, workload.rounds + 1):
         for runner in runners:
             name = runner.name
+            if workload.tools is not None and name not in workload.tools:
+                continue
             if workload.name in runner.left_out:
                 if not runner.limit:
                     results.reasons[name] = f"left out: {runner.left_out[workload.name]}"
@@ -90,6 +92,7 @@ def main() -> None:
             *startup.workloads(rounds),
             *latency.workloads(folder, rounds),
             *crowd.workloads(rounds),
+            *background.workloads(rounds),
         ]
         everything = [run(workload, runners) for workload in groups if workload.name in only]
     print(report.markdown(everything, versions))

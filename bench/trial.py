@@ -83,6 +83,10 @@ class Trial:
         os.close(self.exit)
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def environment(self) -> dict[str, str]:
+        """What the tool runs in; for its further commands."""
+        return environment(self.folder, self.token)
+
     def chunks(self) -> Iterator[bytes]:
         """The output as it comes, to its end or until the time is up; last_words tells which."""
         while (left := self.deadline - time.monotonic()) > 0:

@@ -31,7 +31,7 @@ class Measure:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """One table. `relative` names a figure that is also given as a ratio (`share`): to which other figure of
-    which limit in the same round.
+    which limit in the same round. `tools` are those that it is for, all without.
     """
 
     name: str
@@ -40,3 +40,4 @@ class Workload:
     trial: Callable[[Runner], Figures]
     rounds: int
     relative: tuple[str, str, str] | None = None
+    tools: frozenset[str] | None = None
