@@ -106,6 +106,7 @@ class Supervisor:
         self.sink = Sink(context.stdout)
         self.loop = Loop(Printer(self.sink, View(prefix=False), []), spawner, context.now)
         self.loop.observers.append(self.observe)
+        self.stream = Verbatim(self.sink, self.log.write)
         self.typed = bytearray()
         self.job = self._job()
         self.loop.jobs = [self.job]
@@ -148,7 +149,7 @@ class Supervisor:
                 record.stop.signal,
                 GRACE if record.stop.grace is None else record.stop.grace,
             ),
-            stream=Verbatim(self.sink, self.log.write),
+            stream=self.stream,
         )
         job.check = lambda: self._obstacle(ports)
         return job
@@ -218,11 +219,10 @@ class Supervisor:
         self.loop.at(self.loop.now() + HEARTBEAT, self._heartbeat)
 
     def _say(self, text: str) -> None:
-        self.log.write(encode(f"devport: {printable(text)}\n"))
-        self._say_in_window(text)
+        self.stream.note(encode(f"devport: {printable(text)}"))
 
     def _say_in_window(self, text: str) -> None:
-        self.sink.write(encode(f"devport: {printable(text)}\r\n"))
+        self.stream.note_in_window(encode(f"devport: {printable(text)}"))
 
     # what comes from outside
 

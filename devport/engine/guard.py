@@ -33,6 +33,8 @@ def guarded(work: Callable[[int], int], *, share_terminal: bool = False) -> int:
     """
     deaf = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
+    # Before the fork: to a caller's SIGCHLD "ignored" the child's status would be lost.
+    _hear_what_is_ignored_by_default()
     read, write = os.pipe()
     pid = _fork()
     if pid == 0:
@@ -46,7 +48,6 @@ def guarded(work: Callable[[int], int], *, share_terminal: bool = False) -> int:
         return work(read)
     os.close(read)
     descendants.become_subreaper()
-    _hear_what_is_ignored_by_default()
     status = _wait(pid, typed=not share_terminal, deaf=deaf)
     _sweep()
     os.close(write)

@@ -7,6 +7,8 @@ that is full costs the bytes that did not fit, one notice, and nothing else.
 import os
 from collections.abc import Callable
 
+from devport.registry import files
+
 LIMIT = 10 << 20
 """Bytes after which a new file is begun."""
 KEPT = 3
@@ -34,15 +36,16 @@ class Log:
             self._append(data)
             self._told = False
         except OSError as error:
-            if not self._told:
-                self._told = True
-                self.trouble(f"cannot write {self.path}: {error.strerror}")
+            self._tell(error)
+
+    def _tell(self, error: OSError) -> None:
+        if not self._told:
+            self._told = True
+            self.trouble(f"cannot write {self.path}: {error.strerror}")
 
     def _open(self) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(self.path, flags, 0o600)
-        os.fchmod(descriptor, 0o600)  # whatever the umask says
-        self._descriptor, self._size = descriptor, os.fstat(descriptor).st_size
+        self._descriptor = files.open_own(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self._size = os.fstat(self._descriptor).st_size
 
     def _append(self, data: bytes) -> None:
         assert self._descriptor is not None
@@ -53,12 +56,19 @@ class Log:
             left = left[written:]
 
     def _rotate(self) -> None:
+        """Begin a new file; where the old one cannot be moved away, its content goes: bounds come first."""
+        assert self._descriptor is not None
+        try:
+            for number in range(self.kept, 0, -1):
+                younger = f"{self.path}.{number - 1}" if number > 1 else self.path
+                if os.path.exists(younger):
+                    os.replace(younger, f"{self.path}.{number}")
+        except OSError as error:
+            os.ftruncate(self._descriptor, 0)
+            self._size = 0
+            self._tell(error)
+            return
         self.close()
-        for number in range(self.kept, 0, -1):
-            older = f"{self.path}.{number}"
-            younger = f"{self.path}.{number - 1}" if number > 1 else self.path
-            if os.path.exists(younger):
-                os.replace(younger, older)
         self._open()
 
     def close(self) -> None:

@@ -113,11 +113,23 @@ class Verbatim:
 
     def __init__(self, sink: Sink, log: Callable[[bytes], None]) -> None:
         self.sink, self.log = sink, log
+        self._unfinished = False  # the last line has no LF yet
 
     def feed(self, chunk: bytes) -> None:
         """Pass `chunk` on as it is: cursor, screen and prompt are the service's own here."""
         self.log(chunk)
         self.sink.write(chunk)
+        self._unfinished = not chunk.endswith(b"\n")
+
+    def note(self, line: bytes) -> None:
+        """A line of devport's own, never behind an unfinished one of the service's."""
+        self.log((b"\n" if self._unfinished else b"") + line + b"\n")
+        self.note_in_window(line)
+
+    def note_in_window(self, line: bytes) -> None:
+        """The same where the log cannot be written."""
+        self.sink.write((b"\r\n" if self._unfinished else b"") + line + b"\r\n")
+        self._unfinished = False
 
     def end(self) -> None:
         """Nothing was held back."""
