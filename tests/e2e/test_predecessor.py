@@ -11,7 +11,7 @@ G06 test_supervisor.py: test_kill_9, test_kill_9_while_it_starts
 G08 test_supervisor.py: test_leftovers_of_a_crash_are_ended_first
 G10 test_supervisor.py: test_end_in_the_first_milliseconds, test_int_and_term_end_it[SIGQUIT]
 G11 test_supervisor.py: test_failed_respawn_is_tried_again
-G13 G14 nothing dials a port: without a probe a spawned service counts as ready, and every error is the lifecycle's
+G13 G14 nothing dials a port: without a probe a spawned service is ready, and every error is the lifecycle's
 G17 test_supervisor.py: test_typing_reaches_the_service, test_debugger_prompt, test_window_size_follows
 G19 test_supervisor.py: test_second_wish_to_end_kills_at_once
 G20 nothing captures a pane: errors are the lifecycle's own words
@@ -28,7 +28,7 @@ G35 test_locks.py: looking creates nothing (test_g35 below for the whole command
 G36 test_record.py: a record about another hash than its file's name is damaged
 G39 test_start_detached.py: test_sessions_of_a_similar_name
 G40 test_background_must_hold.py: test_fifty_starts_of_different_ones[tmux]
-G41 G42 test_start_detached.py: test_words_arrive_in_a_window; no `-c`, no `-e` is ever given to tmux (test_tmux.py)
+G41 G42 test_start_detached.py: test_words_arrive_in_a_window; tmux is never given `-c` or `-e` (test_tmux.py)
 G43 G44 test_start_detached.py: test_environment_is_the_callers, test_large_commands_and_environments
 G45 test_background_must_hold.py: test_each_name_is_hit_exactly, test_keys_that_are_refused
 G46 test_supervisor.py: test_hostile_configuration; test_start_detached.py: test_from_inside_another_tmux
@@ -38,12 +38,12 @@ G50 test_start_detached.py: test_another_command_while_it_runs, test_another_com
 G51 G52 test_background_must_hold.py: test_environment_of_a_restart
 G53 test_start_detached.py: test_folder_is_gone
 G54 test_start_detached.py: test_no_port
-G59 G60 test_identity.py: the order of targets, a frozen hashid wins (test_g59, test_g60 below for the whole command)
+G59 G60 test_identity.py: the order of targets, a frozen hashid wins (here for the whole command)
 G61 test_registry_e2e.py: test_taken_ports_are_passed_over; test_start_detached.py: test_port_of_a_stranger
 G62 test_register.py: a reclaimed record goes; only when the pool is exhausted
 G63 test_supervisor.py: test_record_tells_what_runs
 G66 test_start_detached.py: test_list_form (relative paths are the file's, whoever calls)
-G67 G68 test_config.py, test_load.py: words are split as a shell does; empty, unknown and doubled keys are errors
+G67 G68 test_config.py, test_load.py: words as a shell splits them; empty, unknown, doubled keys are errors
 G69 python-dotenv replaces `${NAME}` only where it is written so (test_dotenv.py; test_start_detached.py:
 test_all_options)
 G70 these tests
@@ -109,7 +109,7 @@ def test_g15_errors_are_cleared(plain):
 
 
 def test_g16_words_of_a_shell_stay(plain):
-    """awk and sh one-liners are what they were; a secret is expanded only where it was asked for."""
+    """One-liners of awk and sh are what they were; a secret is expanded only where it was asked for."""
     row = plain.start(
         "web",
         [
@@ -236,13 +236,13 @@ def test_g28_a_pid_without_its_start_is_nobody(plain):
 
 
 def test_g32_a_lock_without_a_name(plain):
-    """A lock that is held before anything is written in it is waited for, or an error, never a second life."""
+    """A lock that is held and says nothing yet means that it runs: never a second life."""
     command = argv("signals")
     row = plain.start("web", command)
     plain.do("stop", "web")
     lock = plain.state / "locks" / f"{row['hash']}.lock"
     code = (
-        "import fcntl, os, sys, time; fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600); os.ftruncate(fd, 0);"
+        "import fcntl, os, sys, time; fd = os.open(sys.argv[1], os.O_RDWR); os.ftruncate(fd, 0);"
         "fcntl.flock(fd, fcntl.LOCK_EX); print('held', flush=True); time.sleep(1000)"
     )
     holder = plain.devport.spawn(python(code, lock))
@@ -351,7 +351,7 @@ def test_g47_devport_is_rebuilt(plain):
 
 
 def test_g55_signal_restarts_in_place(machine):
-    """`signal` without -s is HUP to the supervisor: another life, no crash; with -s the service's processes get it."""
+    """`signal` without -s is HUP to the supervisor: another life; with -s the service's processes get it."""
     row = machine.start("web", argv("signals"))
     machine.logged(row["hash"], rb"ready")
     assert machine.do("signal", "web") == "web got SIGHUP\n"

@@ -1,4 +1,4 @@
-"""`devport start -d` and `devport start -- COMMAND`: what is started, what is printed, and what is refused."""
+"""`devport start -d` and `devport start -- COMMAND`: what is started, printed and refused."""
 
 import json
 import os
@@ -94,7 +94,7 @@ def test_one_failure_does_not_stop_the_others(machine):
 
 
 def test_port_of_a_stranger(plain):
-    """A reserved port that somebody else has: that entry does not start, its owner is named, the rest does."""
+    """A reserved port that somebody else has: that entry does not start, its owner is named."""
     plain.devport.procfile(web=child("listener"), api=child("listener"))
     ports = plain.json("port", "web", "api", "--json")
     with socket.create_server(("127.0.0.1", ports["web"])):
@@ -219,7 +219,7 @@ def test_options_of_a_command(plain, words):
 
 
 def test_what_runs_in_the_foreground(machine):
-    """An entry that runs in another terminal is reported, not started a second time; `start` there as well."""
+    """An entry that runs in another terminal is reported, not started a second time."""
     machine.devport.procfile(web=child("listener"), api=child("listener"))
     running = machine.devport.start("web")
     running.expect(rb"\| ready")
@@ -302,9 +302,9 @@ def test_all_options(plain):
     folder.mkdir()
     plain.devport.write("a.env", "FOO=a\nBAR=a b\n")
     plain.devport.write("b.env", "FOO=b $BAR\n")
-    code = "import os, sys; print(*map(os.environ.get, sys.argv[2:]), sys.argv[1], os.getcwd(), sep='|'); input()"
+    code = "import os, sys; print(*map(os.environ.get, sys.argv[2:]), sys.argv[1], os.getcwd(), sep='|')"
     command = python(
-        code.replace("input()", "sys.stdout.flush(); input()"),
+        f"{code}; sys.stdout.flush(); input()",
         "$VITE_PORT",
         "VITE_PORT",
         "PORT",
@@ -392,7 +392,7 @@ def test_words_arrive_in_a_window(windowed):
     code = "import os, sys; print(ascii(sys.argv[1:]), os.getcwd(), flush=True); input()"
     row = windowed.start("web", python(code, *words), cwd=folder)
 
-    windowed.logged(row["hash"], re.escape(f"{ascii(words)} {folder}").encode())
+    windowed.logged(row["hash"], re.escape(f"{words!a} {folder}").encode())
     assert list(windowed.project.rglob("PWNED")) == []
     assert list(windowed.devport.home.rglob("PWNED")) == []
     assert "pwned" not in windowed.tmux("show-options", "-g")
@@ -401,7 +401,7 @@ def test_words_arrive_in_a_window(windowed):
 def test_large_commands_and_environments(windowed):
     """Nothing of it goes through tmux: 100 KB in a word and 1 MB of environment (F90)."""
     env = {f"BIG{n}": "x" * 100_000 for n in range(10)}
-    code = "import os, sys; print('sum', len(sys.argv[1]), sum(map(len, os.environ.values())), flush=True); input()"
+    code = "import os, sys; print('sum', len(sys.argv[1]), len(str(os.environ)), flush=True); input()"
     row = windowed.start("web", python(code, "y" * 100_000), env=env)
 
     found = windowed.logged(row["hash"], rb"sum 100000 (\d+)")
@@ -698,7 +698,7 @@ def test_unusable_state_folder(plain):
 
 
 def test_caller_with_peculiarities(plain):
-    """Closed streams, blocked and ignored signals of the caller reach neither supervisor nor service (F09)."""
+    """Closed streams, blocked and ignored signals of the caller do not reach the service (F09)."""
     blocked = f"block={signal.SIGTERM:d},{signal.SIGCHLD:d},{signal.SIGHUP:d}"
     ignored = f"ignore={signal.SIGTERM:d},{signal.SIGINT:d},{signal.SIGHUP:d},{signal.SIGCHLD:d}"
     script = "grep -E '^Sig(Blk|Ign)' /proc/self/status; ls -C /proc/self/fd; echo ready; exec sleep 1000"

@@ -578,8 +578,27 @@ def test_requests_are_not_read_from_who_takes_no_answers(lab):
     [connected] = lab.control._clients
     lab.turn(50)
     assert client.FULL <= connected.pending < 2 * client.FULL
+    assert lab.loop._control.select(0) == []  # nor does it keep the loop busy
     assert sent // len(requests) > 100
     assert [caller.hear()["ok"] for _ in range(sent // len(requests))].count(False) == 0
+
+
+def test_a_request_waits_behind_output(lab):
+    """Who has much to read is not served further before most of it is read."""
+    lab.up("web")
+    caller = lab.connect()
+    caller.ask(do="logs", services=["web"], follow=True)
+    [connected] = lab.control._clients
+    lab.jobs["web"].feed(b"x" * (client.ROOM * 2))
+    caller.say(do="stop", services=["web"])
+
+    while len(caller.buffer) < 200 << 10:
+        caller.read()
+        lab.turn()
+    assert connected.pending >= client.FULL
+    assert lab.jobs["web"].process.signals == []
+
+    lab.until(lambda: caller.read() or lab.jobs["web"].process.signals == [15])
 
 
 def test_one_request_a_turn(lab):

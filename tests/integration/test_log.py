@@ -174,7 +174,7 @@ def test_restarts_do_not_outgrow_the_limit(make, path):
 
 
 def test_removed_while_open(make, path, troubles):
-    """Somebody removes the file: writing goes on without trouble, and after a rotation there is a file again."""
+    """Somebody removes the file: writing goes on, and after a rotation there is a file again."""
     log = make(limit=20)
     log.write(b"123456789\n")
     path.unlink()
@@ -250,7 +250,7 @@ def test_something_else_in_its_place(make, path, troubles, kind):
 
 @pytest.mark.parametrize("number", [1, 3])
 def test_rotation_that_is_impossible(make, path, troubles, number):
-    """An old file's name is taken by a folder: it is told, what comes is not lost, and the log stays bounded."""
+    """A folder has an old file's name: that is told, what comes is kept, and the log stays bounded."""
     obstacle = path.with_name(f"web.log.{number}")
     obstacle.mkdir()
     (obstacle / "x").touch()
@@ -376,7 +376,7 @@ def test_logs_for_a_pipe_and_a_terminal(plain):
 
     assert re.fullmatch(r"devport: web started .*\nred\nend\n", said)
     assert b"\x1b[31mred\x1b[0m" in running.output
-    assert [line for line in map(json.loads, plain.do("logs", "--json", "web").splitlines())][1:] == [
+    assert list(map(json.loads, plain.do("logs", "--json", "web").splitlines()))[1:] == [
         {"service": "web", "line": "red"},
         {"service": "web", "line": "end"},
     ]

@@ -1,4 +1,4 @@
-"""Background services as a test has them: with windows on a private tmux server, or as daemons; and their end.
+"""Background services as a test has them: in windows of a private tmux server, or as daemons; and their end.
 
 Nothing of the caller's machine is used: home, state folder, sockets of tmux and ports are the test's own.
 """
@@ -47,8 +47,11 @@ def variables(*names):
 
     They are the process's own: `$NAME` in a word would be replaced by devport.
     """
-    code = "import os, sys, signal; print('[' + '|'.join(map(lambda name: os.environ.get(name, ''), sys.argv[1:])) + ']')"
-    return python(code + "; print('ready', flush=True); signal.pause()", *names)
+    code = (
+        "import os, signal, sys; values = [os.environ.get(name, '') for name in sys.argv[1:]];"
+        "print('[' + '|'.join(values) + ']', 'ready', sep='\\n', flush=True); signal.pause()"
+    )
+    return python(code, *names)
 
 
 class Machine:
