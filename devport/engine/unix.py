@@ -79,7 +79,7 @@ class Listener:
             raise files.failed("listen at", path, error) from error
 
     def _bind(self) -> None:
-        # Between bind and chmod others could connect: hence the umask, which default ACLs overrule.
+        # A chmod afterwards would come too late for who connects in between.
         mask = os.umask(_PRIVATE)
         try:
             try:
@@ -91,7 +91,6 @@ class Listener:
                 at(self.path, self._socket.bind)
         finally:
             os.umask(mask)
-        os.chmod(self.path, files.FILE_MODE)
 
     def fileno(self) -> int:
         """Readable while somebody waits to be accepted."""
