@@ -59,7 +59,8 @@ class Fake:
         for one in asked[:limit]:
             window = len(self.windows)
             self.windows.append(tuple(one[one.index("-dPF") + 2 :]))
-            out += f"@{window} {SERVER} {SOCKET}\n" if one is asked[0] else f"@{window}\n"
+            made = f"@{window} %{window}"
+            out += f"{made} {SERVER} {SOCKET}\n" if one is asked[0] else f"{made}\n"
         return Answer(1 if error else 0, out, error)
 
 
@@ -70,7 +71,7 @@ def tmux(run, **environ):
 
 def opened(*numbers):
     """Windows as Fake numbers them."""
-    return tuple(Window(f"@{number}", SOCKET, SERVER) for number in numbers)
+    return tuple(Window(f"@{number}", SOCKET, SERVER, f"%{number}") for number in numbers)
 
 
 def test_all_windows_are_one_call():
@@ -317,7 +318,7 @@ def test_windows_in_records():
     """What a record keeps of a window is the window."""
     (window,) = opened(3)
 
-    assert window.as_run() == {"window": "@3", "tmux": SOCKET, "server": SERVER}
+    assert window.as_run() == {"window": "@3", "tmux": SOCKET, "server": SERVER, "pane": "%3"}
     assert window_of({**window.as_run(), "pid": 1}) == window
     assert window_of({"window": "@3", "tmux": SOCKET}) == Window("@3", SOCKET)
 
@@ -344,9 +345,9 @@ def test_no_window_in_a_record(run):
 @pytest.mark.parametrize(
     ("out", "found"),
     [
-        ("@1 5/6 /s\n@2\n", [Window("@1", "/s", "5/6"), Window("@2", "/s", "5/6")]),
-        ("a hook says\n@1 5/ /a b\nmore\n", [Window("@1", "/a b", "5/")]),
-        ("@1\n@2\n", []),
+        ("@1 %4 5/6 /s\n@2 %5\n", [Window("@1", "/s", "5/6", "%4"), Window("@2", "/s", "5/6", "%5")]),
+        ("a hook says\n@1 %1 5/ /a b\nmore\n", [Window("@1", "/a b", "5/", "%1")]),
+        ("@1 %1\n@2 %2\n", []),
         ("", []),
     ],
 )

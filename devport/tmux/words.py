@@ -20,7 +20,8 @@ LARGEST = 16_000
 LONGEST_NAME = 40
 
 SERVER = "#{pid}/#{start_time}"
-OPENED = re.compile(r"(@\d+)(?: (\d+/\d*) (/.*))?", re.ASCII)
+OPENED = re.compile(r"(@\d+) (%\d+)(?: (\d+/\d*) (/.*))?", re.ASCII)
+PANE = re.compile(r"%\d+", re.ASCII)
 RUN = re.compile(r"(@\d+) (/[^\0]*) (\d+/\d*)?", re.ASCII | re.DOTALL)
 
 NO_SESSION = (
@@ -37,31 +38,35 @@ class Window(NamedTuple):
     """A window: `id` (`@3`) on the server that listens at `socket`.
 
     `server` is that server's pid and start: a later one at the same socket counts its windows anew.
+    `pane` (`%5`) is the one that we made in it, empty where a record does not tell.
     """
 
     id: str
     socket: str
     server: str = ""
+    pane: str = ""
 
     def as_run(self) -> dict[str, object]:
         """What a record's `run` says of it."""
-        return {"window": self.id, "tmux": self.socket, "server": self.server}
+        return {"window": self.id, "tmux": self.socket, "server": self.server, "pane": self.pane}
 
 
 def window_of(run: Mapping[str, object]) -> Window | None:
     """The window that a record's `run` tells of; None for a service without one."""
     texts = [run.get(name, "") for name in ("window", "tmux", "server")]
     if all(isinstance(text, str) for text in texts) and (found := RUN.fullmatch(" ".join(map(str, texts)))):
-        return Window(found[1], found[2], found[3] or "")
+        pane = run.get("pane")
+        known = isinstance(pane, str) and PANE.fullmatch(pane) is not None
+        return Window(found[1], found[2], found[3] or "", str(pane) if known else "")
     return None
 
 
 def opened(out: str) -> list[Window]:
     """The windows that a call says it has made; the first of them tells the server."""
     found = [match for line in out.splitlines() if (match := OPENED.fullmatch(line))]
-    if not found or found[0][2] is None:
+    if not found or found[0][3] is None:
         return []
-    return [Window(match[1], found[0][3], found[0][2]) for match in found]
+    return [Window(match[1], found[0][4], found[0][3], match[2]) for match in found]
 
 
 def name_of(text: str) -> str:
@@ -80,9 +85,11 @@ def options(target: str, name: str, remain: str) -> list[tuple[str, ...]]:
 
 def close(window: Window) -> tuple[str, ...]:
     """The command that closes `window`, if it is still that very one and holds our own pane only."""
-    same = f"#{{==:{SERVER} #{{window_id}} #{{window_panes}},{window.server} {window.id} 1}}"
     # The one pane that is left may be the user's, who has split the window.
-    really = f"#{{&&:{same},#{{m:* supervise *,#{{pane_start_command}}}}}}"
+    found, ours = f"{SERVER} #{{window_id}} #{{window_panes}}", f"{window.server} {window.id} 1"
+    if window.pane:
+        found, ours = f"{found} #{{pane_id}}", f"{ours} {window.pane}"
+    really = f"#{{==:{found},{ours}}}"
     return ("if-shell", "-F", "-t", window.id, really, f"kill-window -t {window.id}")
 
 
@@ -138,7 +145,7 @@ class Opening:
     def _commands(self, number: int, *, first: bool) -> list[tuple[str, ...]]:
         name, argv = self.wanted[number]
         token = f"{self._token}-{number}"
-        made = f"#{{window_id}} {SERVER} #{{socket_path}}" if first else "#{window_id}"
+        made = "#{window_id} #D" + (f" {SERVER} #{{socket_path}}" if first else "")
         # In the short forms that there are: fifty windows are to fit into one message.
         where = ("neww", "-t", f"={SESSION}:")
         if first and not self._session:
