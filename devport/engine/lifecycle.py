@@ -122,6 +122,7 @@ class Lifecycle:
     ) -> None:
         self.restart, self.stop_signal, self.grace = restart, stop_signal, grace
         self.probed, self.start_timeout, self.blocked = probed, start_timeout, blocked
+        self.hopeless = ""  # why a dependency can never be met
         self.state = State.STOPPED
         self.wanted = False
         self.deadline: float | None = None
@@ -190,13 +191,8 @@ class Lifecycle:
     # facts
 
     def _dependency(self, event: Event) -> list[Action]:
-        self.blocked = event.kind is Kind.LOST
-        if self.state is not State.WAITING:
-            return []
-        if event.reason:
-            self.fault = event.reason
-            self._enter(State.FAILED)
-        return [] if self.blocked else self._start()
+        self.blocked, self.hopeless = event.kind is Kind.LOST, event.reason
+        return self._start() if self.state is State.WAITING else []
 
     def _spawned(self, now: float) -> list[Action]:
         if self.state is State.STARTING:
@@ -261,7 +257,8 @@ class Lifecycle:
 
     def _start(self) -> list[Action]:
         if self.blocked:
-            self._enter(State.WAITING)
+            self.fault = self.hopeless or self.fault
+            self._enter(State.FAILED if self.hopeless else State.WAITING)
             return []
         self._enter(State.STARTING)
         return [SPAWN]

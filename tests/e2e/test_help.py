@@ -21,6 +21,18 @@ Commands:
   check     say what the project's files hold, or what is wrong with them
   port      print the port of an entry
   env       print the environment of an entry
+  ls        list services: which there are, which run, on which ports
+  which     print what is known of a service
+  attach    show the window of a background service
+  logs      show what services have printed
+  stop      stop services, wherever they run
+  restart   restart services, in the background if they do not run
+  signal    send a signal to services
+  wait      wait until services are ready
+  rm        stop services and forget them and their ports
+  down      stop everything of this project
+  tailup    expose services on the tailnet
+  taildown  withdraw services from the tailnet
   version   print the version
   help      show this text, or the usage of one command
 
@@ -40,7 +52,8 @@ usage: devport port [options] [--] NAME...
 
 One NAME prints its number, several print a line NAME=NUMBER each. web.2 is the
 second instance of web; web:admin is the port that web declares as admin, web
-alone its first. An entry that has no port yet gets one.
+alone its first. An entry that has no port yet gets one. A NAME that is no entry
+here may be a key, the first digits of a hash or a port of any service.
 
 Options:
   -f FILE, --procfile FILE, --file FILE
@@ -57,7 +70,11 @@ For example:
   devport port web worker --json
 """
 
-START = "usage: devport start [options] [--] [NAME...]\n"
+START = (
+    "usage: devport start [options] [NAME...]\n"
+    "       devport start -d [options] [NAME...]\n"
+    "       devport start [options] -- COMMAND [ARG...]\n"
+)
 
 
 @pytest.fixture

@@ -132,7 +132,8 @@ class Reader:
             if not {"bad", "empty"} & {*block.words} and block.kind in {"procfile", "yaml"}:
                 self.check(name)
         elif block.kind == "json":
-            json.loads(block.text)
+            for line in block.text.splitlines() if block.text.count("\n{") else [block.text]:
+                json.loads(line)
         else:
             assert block.kind == "sh", f"a block of kind '{block.kind}' is not tried"
             for line in block.text.splitlines():

@@ -727,3 +727,43 @@ def test_started_by_a_service(windowed):
     assert row["status"] == "running"
     windowed.logged(row["hash"], rb"inner ready")
     assert (row["name"], windowed.record(row["hash"])["port_env"]) == ("inner", "PORT")
+
+
+def test_old_window_on_a_hanging_server(windowed):
+    """The window of an earlier run is on a tmux server that does not answer: a start elsewhere succeeds."""
+    old = windowed.start("web", argv("signals"))
+    windowed.tmux("new-window", "-d", "-t", "devport", "sleep", "1000")
+    server = int(windowed.tmux("display-message", "-p", "#{pid}"))
+    windowed.do("stop", "web")
+    windowed.environ["DEVPORT_TMUX"] = "another"
+    os.kill(server, signal.SIGSTOP)
+    try:
+        row = windowed.start("web", argv("signals"))
+    finally:
+        os.kill(server, signal.SIGCONT)
+
+    assert (row["status"], row["port"]) == ("running", old["port"])
+    assert windowed.opened() == ["web"]
+
+
+def test_suspended_launcher(plain):
+    """A `start -d` that is suspended on the way costs the next one a limited time, not some for each entry."""
+    plain.devport.procfile(**dict.fromkeys("abcd", STAY))
+    first = plain.devport.start("-d", *plain.flags)
+    locks = plain.state / "locks"
+
+    def check():
+        assert locks.exists()
+        assert set(os.listdir(locks)) - {"register.lock"}
+
+    procs.eventually(check)
+    first.send(signal.SIGSTOP)
+    began = time.monotonic()
+    second = plain.call("start", "-d", *plain.flags, timeout=60)
+    seconds = time.monotonic() - began
+    first.send(signal.SIGCONT)
+
+    assert second.status == 0
+    assert seconds < 15
+    assert first.finish() == 0
+    assert len([one for one in plain.left() if background.SUPERVISOR in one.command]) == 4
