@@ -11,6 +11,7 @@ from typing import NamedTuple
 from devport.context import Context, wait_until
 from devport.encoding import encode
 from devport.engine.lifecycle import State
+from devport.errors import DevportError
 from devport.project.environment import INTERNAL
 from devport.registry.locks import Holder, Lock, held, this_process
 from devport.registry.record import Record
@@ -57,13 +58,15 @@ def launch(
 def _take_turns(context: Context, store: Store, records: Sequence[Record]) -> list[Lock]:
     """One launcher at a time for each service, so that two starts at once open one window.
 
-    In the order of the hashes, so that no two launchers wait for each other. Who had it for too long
-    is not waited for: the service's own lock still lets one supervisor only live.
+    In the order of the hashes, so that no two launchers wait for each other. Who keeps them for longer
+    than PATIENCE in all is not waited for: the service's own lock still lets one supervisor only live.
     """
     me = this_process(context, "launch")
     turns = []
-    for hash_ in sorted({record.hash for record in records}):
-        turn = Lock.acquire(store.launch_path(hash_), me, PATIENCE)
+    until = context.now() + PATIENCE
+    idle = {record.hash for record in records if held(store.lock_path(record.hash)) is None}
+    for hash_ in sorted(idle):
+        turn = Lock.acquire(store.launch_path(hash_), me, max(0.0, until - context.now()))
         if isinstance(turn, Lock):
             turns.append(turn)
     return turns
@@ -122,7 +125,10 @@ def _open_windows(context: Context, store: Store, records: Sequence[Record]) -> 
             for record, window in zip(records, windows, strict=False)
         }
     )
-    Tmux.of(context).close(*old)  # not before: with the last window the session would end
+    try:
+        Tmux.of(context).close(*old)  # not before: with the last window the session would end
+    except DevportError as error:
+        context.say(f"devport: warning: {error.message}")
     return trouble
 
 

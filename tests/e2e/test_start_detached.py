@@ -730,7 +730,7 @@ def test_started_by_a_service(windowed):
 
 
 def test_old_window_on_a_hanging_server(windowed):
-    """The window of an earlier run is on a tmux server that does not answer: a start elsewhere succeeds."""
+    """An earlier window is on a tmux server that does not answer: a start elsewhere succeeds."""
     old = windowed.start("web", argv("signals"))
     windowed.tmux("new-window", "-d", "-t", "devport", "sleep", "1000")
     server = int(windowed.tmux("display-message", "-p", "#{pid}"))
@@ -747,7 +747,7 @@ def test_old_window_on_a_hanging_server(windowed):
 
 
 def test_suspended_launcher(plain):
-    """A `start -d` that is suspended on the way costs the next one a limited time, not some for each entry."""
+    """A `start -d` that is suspended on the way costs the next one a limited time, however many entries."""
     plain.devport.procfile(**dict.fromkeys("abcd", STAY))
     first = plain.devport.start("-d", *plain.flags)
     locks = plain.state / "locks"
