@@ -83,11 +83,16 @@ def _launch(
     if windows and fresh:
         trouble = _open_windows(context, store, fresh)
     else:
-        for record in fresh:
-            _daemon(context, record.hash)
+        try:
+            for record in fresh:
+                _daemon(context, record.hash)
+        except OSError as error:  # no more processes: those that there are go on
+            trouble = f"cannot start a process: {error.strerror}"
     started = {record.hash for record in fresh}
     pending = set(started)
-    wait_until(lambda: _decided(store, pending) or bool(trouble), PATIENCE)
+    if trouble:  # of those without a window there will be no news
+        pending = {hash_ for hash_ in started if _has_window(store, hash_)}
+    wait_until(lambda: _decided(store, pending), PATIENCE)
     # One that crashes at once was ready for a moment; that is no success.
     wait_until(lambda: all(_is_in_trouble(store, one) for one in started), AT_ONCE)
     return tuple(_outcome(store, one, fresh=one.hash in started, trouble=trouble) for one in records)
@@ -154,6 +159,11 @@ def _decided(store: Store, pending: set[str]) -> bool:
         if record is None or record.state not in _UNDECIDED:
             pending.discard(hash_)
     return not pending
+
+
+def _has_window(store: Store, hash_: str) -> bool:
+    record = store.record(hash_)
+    return record is not None and ("window" in record.run or held(store.lock_path(hash_)) is not None)
 
 
 def _is_in_trouble(store: Store, hash_: str) -> bool:

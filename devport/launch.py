@@ -70,6 +70,13 @@ def enroll(
         {hash_: lambda old, env=env: old._replace(env=env) for hash_, env in snapshots.items()}  # type: ignore[misc]
     )
     records = registration.records
+    for service, one in zip(services, launches, strict=True):
+        was = records[service.name]
+        if one.hash not in snapshots and (was.cmd, was.cwd) != (service.command, service.cwd):
+            context.say(
+                f"devport: {was.label} runs as it was started; the command or folder it has now counts"
+                f" after devport stop {was.label} and the next start"
+            )
     ports = {one.hash: next(iter(one.ports.values()), None) for one in launches}
     return (
         tuple(stored.get(one.hash, records[one.service.name]) for one in launches),

@@ -35,6 +35,8 @@ from devport.registry.store import Store
 
 HEARTBEAT = 30.0
 """Seconds between two notes of `last_up`; the only thing that wakes an idle supervisor."""
+HABIT = 1.0
+"""Seconds that a window stays behind a Ctrl-C."""
 STALLED = 1.0
 """Seconds that the window may take nothing once the service has ended."""
 _ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGQUIT}
@@ -76,7 +78,7 @@ def _supervise(context: Context, store: Store, hash_: str, lifeline: int, guardi
 
 def environment(record: Record) -> dict[str, str]:
     """What the service of `record` sees: what was registered, and the ports as they are now."""
-    made = dict(variable.split("=", 1) for variable in record.env)
+    made = dict(variable.split("=", 1) for variable in record.env if "=" in variable)
     named = {} if record.no_port else record.ports
     return {**made, **own_variables(record.label, record.hash, record.port_env, port_of(record), named)}
 
@@ -97,7 +99,7 @@ class Supervisor:
     ) -> None:
         self.context, self.store, self.record = context, store, record
         self.lifeline, self.guardian = lifeline, guardian
-        settle()
+        settle(floods=False)  # one of many, and a window takes no more than tmux does
         self.signals = Signals()
         become_subreaper()
         spawner = Spawner()
@@ -108,6 +110,8 @@ class Supervisor:
         self.loop.observers.append(self.observe)
         self.stream = Verbatim(self.sink, self.log.write)
         self.typed = bytearray()
+        self._pause = 0.02  # seconds until what was typed ahead is offered again
+        self.stay_until = 0.0
         self.job = self._job()
         self.loop.jobs = [self.job]
         # A window that takes nothing (a stopped tmux server) keeps nobody from ending.
@@ -161,7 +165,12 @@ class Supervisor:
             return None
         from devport.registry.owner import check_free  # noqa: PLC0415 - on the way to an error
 
-        return check_free(self.record.label, ports, self.store, self.record.hash)
+        label = self.record.label
+        taken = check_free(label, ports, self.store, self.record.hash, movable=False)
+        if taken is None:
+            return None
+        hint = f"devport stop {label}, then start it with --reassign {label}, gives it another"
+        return f"{taken.removeprefix(f'cannot start {label}: ')}; {hint}"
 
     def _size(self) -> tuple[int, int]:
         try:
@@ -179,7 +188,7 @@ class Supervisor:
         self.loop.send(self.job, UP)
         lifecycle = self.job.lifecycle
         try:
-            self.loop.run(lambda: lifecycle.state in AT_REST)
+            self.loop.run(lambda: lifecycle.state in AT_REST and self.loop.now() >= self.stay_until)
         finally:
             if self.control is not None:
                 self.control.close()
@@ -291,6 +300,7 @@ class Supervisor:
             return
         if not self.record.interactive:
             if _CTRL_C in keys:
+                self._stay_a_little()
                 self._wish(DOWN)
             elif _CTRL_Z in keys:
                 self._wish(RESTART)
@@ -298,12 +308,22 @@ class Supervisor:
         self.typed += keys[: _TYPED - len(self.typed)]
         self._hand_over()
 
+    def _stay_a_little(self) -> None:
+        """Keep the window for a moment behind the last Ctrl-C.
+
+        With the window tmux shows its client the next one, and a second Ctrl-C, which is a habit, would
+        stop the service in that.
+        """
+        self.stay_until = self.loop.now() + HABIT
+        self.loop.at(self.stay_until, lambda: None)
+
     def _hand_over(self) -> None:
-        """As much of what was typed as the service's terminal takes; the rest a little later."""
+        """As much of what was typed as the service's terminal takes; the rest later, ever more rarely."""
         process = self.job.process
         if process is None or process.output is None:
             self.typed.clear()
             return
+        before = len(self.typed)
         try:
             del self.typed[: os.write(process.output, self.typed)]
         except BlockingIOError:
@@ -311,4 +331,5 @@ class Supervisor:
         except OSError:
             self.typed.clear()
         if self.typed:
-            self.loop.at(self.loop.now() + 0.05, self._hand_over)
+            self._pause = min(self._pause * 2, HEARTBEAT) if len(self.typed) == before else 0.02
+            self.loop.at(self.loop.now() + self._pause, self._hand_over)

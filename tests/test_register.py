@@ -336,7 +336,7 @@ def test_a_stopped_key_is_taken_over_with_a_notice_and_keeps_its_port(house):
     done = house.register(project(service("api", key="shop", cwd="/b"), root="/b"))
 
     assert done.ports == {"api": {"": 100}}
-    assert done.notices == ("key shop goes from web in /a to api in /b",)
+    assert done.notices == ("key shop goes from web in /a (run web) to api in /b (run api)",)
     assert (done.records["api"].env, done.records["api"].tailnet) == ((), False)
 
 

@@ -24,7 +24,7 @@ _FOREGROUND_ONLY = (
     *("--pty", "--no-pty", "--keep-going"),
 )
 _PROJECT_ONLY = (
-    *("--file", "--root", "--except", "--concurrency", "--formation", "--port", "--reassign"),
+    *("--file", "--root", "--except", "--concurrency", "--formation", "--port"),
     *("--strict-ports", "--no-strict-ports", "--detach"),
 )
 
@@ -62,7 +62,8 @@ def start_command(context: Context, arguments: Arguments, command: tuple[str, ..
     for warning in warnings:
         context.say(f"devport: warning: {warning}")
     project = Project(service.cwd, "", (), env=env)
-    options = run_options(arguments)._replace(base=None)
+    reassign = frozenset({service.name} if arguments.names("--reassign") else ())
+    options = run_options(arguments, reassign=reassign)._replace(base=None)
     [record], _ = launch.enroll(context, project, [service], options)
     outcomes = background.launch(context, [record], windows=not arguments.flag("--no-tmux"))
     failed = _say(context, outcomes)
@@ -100,8 +101,11 @@ def _service(context: Context, arguments: Arguments, command: tuple[str, ...]) -
 def _say(context: Context, outcomes: Sequence[background.Outcome]) -> int:
     """Tell what ran already and what does not run as it should; returns the status."""
     for one in outcomes:
-        if one.error:
-            context.say(f"devport: cannot start {one.record.label}: {one.error}")
+        beginning = f"cannot start {one.record.label}: "
+        if one.error and not one.fresh:
+            context.say(f"devport: {one.record.label} is already running, and fails: {one.error}")
+        elif one.error:
+            context.say(f"devport: {beginning}{one.error.removeprefix(beginning)}")
         elif not one.fresh:
             context.say(f"devport: {one.record.label} is already running: {one.holder}")
     return ExitStatus.FAILED if any(one.error for one in outcomes) else ExitStatus.OK

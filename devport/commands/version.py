@@ -3,6 +3,7 @@
 usage: devport version [options]
 
 Options:
+  --json                one JSON object
   -h, --help            show this text
 
 For example:
@@ -18,6 +19,7 @@ from devport.context import Context
 
 def run(context: Context, argv: Sequence[str]) -> int:
     """Print the version."""
-    parse(__doc__, argv)
-    context.write(context.stdout, f"devport {__version__}\n")
+    as_json = parse(__doc__, argv).flag("--json")
+    text = f'{{"version": "{__version__}"}}' if as_json else f"devport {__version__}"
+    context.write(context.stdout, f"{text}\n")
     return 0

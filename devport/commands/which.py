@@ -10,6 +10,7 @@ Options:
   -f FILE, --procfile FILE, --file FILE
                         the project that TARGETs are entries of
   --root DIR            the folder of that project
+  --json                JSON, as without it
   -h, --help            show this text
 
 For example:

@@ -55,6 +55,11 @@ def guarded(work: Callable[[int], int], *, share_terminal: bool = False) -> int:
     return shell_status(status)
 
 
+# The pipe's end without a word of an exit: the supervisor was killed. Its services are our children then
+# (prctl(2): a subreaper stays one through an exec); where there is no such thing, the service's group is all
+# there is to know. The pipe ends before they are ours, and a killed process is there until it is scheduled:
+# hence up to 5 s of rounds. `read` fails for want of a newline in /proc's file, and reads; waiting for a
+# `sleep` of its own makes the shell reap the others.
 _SMALL = r"""
 trap '' HUP INT QUIT TERM USR1 USR2 TSTP TTIN TTOU
 group=
@@ -64,17 +69,14 @@ while read -r word value <&3; do
     group) group=$value ;;
   esac
 done
-# No word of an end: the supervisor was killed. Its services are our children now (prctl(2): a subreaper
-# stays one through an exec); where there is no such thing, the service's group is all there is to know.
 [ -z "$group" ] || kill -9 -- "-$group" 2>/dev/null
-# The pipe ends before they are ours, and a killed process is there until it is scheduled: for up to 5 s.
 round=0
 while [ $round -lt 100 ]; do
   round=$((round + 1)) children=
-  read -r children 2>/dev/null </proc/$$/task/$$/children  # fails for want of a newline, and reads
+  read -r children 2>/dev/null </proc/$$/task/$$/children
   [ -n "$children" ] || break
   kill -9 $children 2>/dev/null
-  sleep 0.05  # waiting for it reaps the others
+  sleep 0.05
 done
 exit 137
 """
@@ -101,6 +103,7 @@ def guarded_small(work: Callable[[int, Guardian], int]) -> int:
     pid = _fork()
     if pid:
         descendants.become_subreaper()
+        held = os.dup(held)  # in case it is 3, which the script reads
         os.dup2(read, 3)
         os.set_inheritable(held, True)
         os.execv("/bin/sh", ["devport", "-c", _SMALL, "devport"])

@@ -8,11 +8,15 @@ M_MMAP_THRESHOLD = -3
 KEPT = 4 << 20
 
 
-def settle() -> None:
-    """What is there stays and need not be looked at again; from now on garbage is collected."""
+def settle(*, floods: bool = True) -> None:
+    """What is there stays and need not be looked at again; from now on garbage is collected.
+
+    `floods`: much output is expected, and memory is not what counts.
+    """
     gc.freeze()
     gc.enable()
-    _keep_freed_memory()
+    if floods:
+        _keep_freed_memory()
 
 
 def _keep_freed_memory() -> None:

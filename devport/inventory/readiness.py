@@ -8,7 +8,7 @@ from devport.errors import DevportError
 from devport.inventory.outcome import Outcome, refused
 from devport.inventory.reach import Unanswered, ask
 from devport.inventory.restart import in_parallel
-from devport.inventory.rows import row
+from devport.inventory.rows import AT_ONCE, row, trouble
 from devport.registry.locks import Holder
 from devport.registry.record import Record, seconds
 from devport.registry.store import Store
@@ -83,10 +83,15 @@ class Waiting:
         try:
             ask(holder, "wait", [self._record.hash], state="ready", patience=max(self._left, PAUSE))
         except Unanswered as error:
-            self._why = error.message
+            self._why = trouble(holder, self._record) or error.message
             return None
         except DevportError as error:
             return self._failed(error.message)
+        # One that crashes at once was ready for a moment.
+        wait_until(lambda: False, AT_ONCE)
+        if why := trouble(holder, self._record):
+            self._why = why
+            return None
         return Outcome(self._record, "is ready")
 
     def _failed(self, why: str) -> Outcome:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from devport.context import wait_until
 from devport.errors import DevportError
 from devport.inventory.outcome import Outcome, refused
 from devport.inventory.reach import Unanswered, ask
-from devport.inventory.rows import Row, Status
+from devport.inventory.rows import AT_ONCE, Row, Status, trouble
 from devport.inventory.stop import LATE, grace, stop
 from devport.registry.record import Record
 from devport.registry.store import Store
@@ -29,7 +30,9 @@ def restart(context: "Context", store: Store, rows: Sequence[Row]) -> list[Outco
     return [outcomes[one.record.hash] for one in rows]
 
 
-def _in_place(context: "Context", store: Store, one: Row) -> Outcome | None:
+def _in_place(  # noqa: PLR0911 - one line for each thing that may come of it
+    context: "Context", store: Store, one: Row
+) -> Outcome | None:
     """What its supervisor made of the wish; None where there is none (any more), so it has to be started."""
     if one.why:
         return refused(one.record, "restart", one.why)
@@ -44,6 +47,10 @@ def _in_place(context: "Context", store: Store, one: Row) -> Outcome | None:
         return outcome if outcome.error else None
     except DevportError as error:
         return refused(one.record, "restart", error.message)
+    wait_until(lambda: False, AT_ONCE)
+    why = trouble(one.holder, one.record)
+    if why:
+        return refused(one.record, "restart", why)
     return Outcome(one.record, "restarted" if one.status is Status.RUNNING else "started")
 
 

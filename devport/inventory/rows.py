@@ -23,6 +23,8 @@ NOTHING: Mapping[str, object] = MappingProxyType({})
 PATIENCE_EACH = 0.25
 PATIENCE = 1.0
 """Seconds that one supervisor, and all of them together, may take to say how its services are."""
+AT_ONCE = 0.06
+"""Seconds within which a crash still counts as a start that failed."""
 AT_REST = frozenset({"stopped", "exited", "failed"})
 
 
@@ -165,6 +167,15 @@ def _told(one: Row, live: Mapping[str, object]) -> Row:
         return one
     status = Status.STOPPED if live.get("state") in AT_REST else Status.RUNNING
     return one._replace(status=status, live=live)
+
+
+def trouble(holder: Holder, record: Record) -> str:
+    """What its supervisor says is wrong with the service now; empty where all is well, or nobody answers."""
+    try:
+        told = by_hash(ask(holder, "status", [record.hash], patience=PATIENCE)).get(record.hash, {})
+    except DevportError:
+        return ""
+    return f"{told.get('error')} (it is tried again)" if told.get("state") == "backoff" else ""
 
 
 def fields(one: Row) -> dict[str, object]:

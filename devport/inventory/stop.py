@@ -150,7 +150,7 @@ def _result(store: Store, one: Row) -> Outcome:
     from devport.registry.owner import owner  # noqa: PLC0415 - on the way to an error
 
     who = "; ".join(f"{port} by {owner(port, store, one.record.hash)}" for port in ports)
-    return Outcome(one.record, error=f"stopped {one.label}, but its port is in use: {who}")
+    return Outcome(one.record, f"stopped; its port is in use: {who}")
 
 
 def _is_restarted(store: Store, one: Row) -> bool:

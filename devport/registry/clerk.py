@@ -90,7 +90,10 @@ class Clerk:
                 f" (devport taildown {old.key} takes it off)"
             )
         if foreign:
-            self.notices.append(f"key {old.key} goes from {describe(old)} to {self._here(service)}")
+            was, now = (printable(" ".join(words)) for words in (old.cmd or (), service.command))
+            self.notices.append(
+                f"key {old.key} goes from {describe(old)} ({was}) to {self._here(service)} ({now})"
+            )
             old = old._replace(env=(), tailnet=False, state="", error="")
         # Our own stamps sort as text; one that does not is refreshed too, which costs nothing.
         if not utc(self._now - REFRESH_AFTER) <= old.last_up <= utc(self._now + REFRESH_AFTER):
