@@ -4,6 +4,7 @@ What every frame and the `env` and `port` verbs share, so that all tell the same
 and takes no lock but the registration's.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -66,8 +67,10 @@ def enroll(
         for one in launches
         if held(store.lock_path(one.hash)) is None
     }
+    umask = os.umask(0o077)  # there is no way to read it but to set it
+    os.umask(umask)
     stored = store.update_all(
-        {hash_: lambda old, env=env: old._replace(env=env) for hash_, env in snapshots.items()}  # type: ignore[misc]
+        {hash_: lambda old, env=env: old._replace(env=env, umask=umask) for hash_, env in snapshots.items()}  # type: ignore[misc]
     )
     records = registration.records
     for service, one in zip(services, launches, strict=True):

@@ -146,7 +146,7 @@ class Supervisor:
         ports = {port, *record.ports.values()} if port else set()
         job = Job(
             record.label,
-            command=Command(argv, made, record.cwd, record.hash),
+            command=Command(argv, made, record.cwd, record.hash, umask=record.umask),
             stdio=Stdio(terminal=self._size(), interactive=True),
             lifecycle=Lifecycle(
                 record.restart,

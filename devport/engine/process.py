@@ -30,7 +30,8 @@ _NO_WAKE = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT, signal.SIGTSTP, sign
 class Command(NamedTuple):
     """What is executed: words, environment and working directory, and the token the tree is known by.
 
-    The environment is `environment` over `common`, which many commands may share.
+    The environment is `environment` over `common`, which many commands may share. `umask` None leaves
+    devport's own.
     """
 
     argv: tuple[str, ...]
@@ -38,6 +39,7 @@ class Command(NamedTuple):
     cwd: str
     token: str
     common: Mapping[str, str] = NOTHING
+    umask: int | None = None
 
 
 class Image(NamedTuple):
@@ -46,6 +48,7 @@ class Image(NamedTuple):
     argv: list[bytes]
     environment: dict[bytes, bytes]
     cwd: bytes
+    umask: int | None
 
 
 class Stdio(NamedTuple):
@@ -196,7 +199,7 @@ class Spawner:
         """
         argv = [encode(word) for word in command.argv]
         environment = {**self._shared(command.common), **_encoded(command.environment)}
-        image = Image(argv, environment, encode(command.cwd))
+        image = Image(argv, environment, encode(command.cwd), command.umask)
         status_read, status_write = os.pipe()
         output: int | None = None
         try:
@@ -257,6 +260,8 @@ class Spawner:
                 # swallowed by one when the mask goes.
                 _signal.signal(number, _signal.SIG_DFL)
             resource.setrlimit(resource.RLIMIT_NOFILE, self.nofile)
+            if image.umask is not None:
+                os.umask(image.umask)
             path = image.cwd
             os.chdir(path)
             path = image.argv[0]

@@ -149,6 +149,7 @@ READERS: Mapping[str, Callable[[object], object]] = {
     "restart": _restart,
     "interactive": _flag,
     "run": _run,
+    "umask": lambda value: _whole(value, 0o777),
     "description": _text,
     "cwd": _text,
     "cmd": _texts,

@@ -28,8 +28,9 @@ class Record(NamedTuple):
     `port` is what PORT will be, `ports` what each declared name has; both stay reserved while `no_port`
     only keeps them from being used. `name` is `web`, or `web.2` for a further instance. `env` holds
     `NAME=value` strings, empty for a service that only ever ran in the foreground. `last_up` is
-    RFC 3339, empty when unknown. `state` and `error` are the background supervisor's last word, `run`
-    is what it is about itself: `window` (`@3`), `tmux` (the server's socket), `pid`, `restarts`.
+    RFC 3339, empty when unknown. `umask` is that of the shell it was started from. `state` and `error`
+    are the background supervisor's last word, `run` is what it is about itself: `window` (`@3`), `tmux`
+    (the server's socket), `pid`, `restarts`.
     """
 
     hash: str
@@ -53,6 +54,7 @@ class Record(NamedTuple):
     stop: StopPolicy = StopPolicy()
     restart: RestartPolicy = BACKGROUND_RESTART
     interactive: bool = False
+    umask: int | None = None
     description: str = ""
     run: Mapping[str, object] = NOTHING
     cwd: str = ""
