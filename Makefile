@@ -16,7 +16,7 @@ $(VENV)/tools: setup.cfg $(VENV)/demo
 	touch $@
 
 demo: $(VENV)/demo
-	@$(BIN)/devport start -f Procfile.example || test $$? = 130  # Ctrl-C is how a demo ends
+	@$(BIN)/devport start -f Procfile.example
 
 test: lint
 	$(BIN)/python -m pytest -n auto

@@ -16,7 +16,6 @@ class ExitStatus(IntEnum):
     HANGUP = 129
     INTERRUPTED = 130
     PIPE = 141
-    TERMINATED = 143
 
 
 class DevportError(Exception):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from devport.errors import DevportError, UsageError
 from devport.model import Service
-from devport.project.formation import check_names, parse_counts, parse_names, select
+from devport.project.formation import check_names, parse_counts, select
 
 
 def project(*names):
@@ -195,17 +195,6 @@ def test_bad_counts(text, problem):
         parse_counts(text, "--concurrency")
 
     assert caught.value.message == f"cannot use --concurrency {text}: {problem}"
-
-
-def test_a_number_of_thousands_of_digits():
-    """Python's own limit on digits does not show."""
-    with pytest.raises(UsageError, match="expected a number from 0 to 500"):
-        parse_counts("web=" + "1" * 10_000, "-c")
-
-
-def test_names_in_options_are_comma_lists():
-    """Repeatable and with commas, blanks do not matter."""
-    assert parse_names(["web, worker", "clock,", ""]) == ("web", "worker", "clock")
 
 
 @given(st.text(max_size=30))

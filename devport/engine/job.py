@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from devport.encoding import printable
 from devport.engine.backlog import Backlog
 from devport.engine.lifecycle import Action, Event, Kind, Lifecycle, State
-from devport.engine.process import Command, Process, Spawner, Stdio, is_executable_error
+from devport.engine.process import Command, Process, Spawner, Stdio, is_not_executable
 from devport.errors import ExitStatus
 
 DRAIN = 1 << 20
@@ -100,7 +100,7 @@ class Job:
         if error.filename == self.command.cwd:
             reason = f"cannot change to {printable(self.command.cwd)}: {error.strerror}"
             return Event(Kind.SPAWN_FAILED, ExitStatus.FAILED, reason)
-        found = error.errno is not None and is_executable_error(error.errno)
+        found = error.errno is not None and is_not_executable(error.errno)
         status = ExitStatus.CANNOT_EXECUTE if found else ExitStatus.NOT_FOUND
         what = printable(error.filename) if error.filename else "a new process"
         return Event(Kind.SPAWN_FAILED, status, f"cannot run {what}: {error.strerror}")

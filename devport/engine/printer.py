@@ -44,7 +44,8 @@ class Printer:
         self.open: Stream | None = None  # the stream whose unfinished line is the last thing printed
         self.partial: dict[Stream, float] = {}  # when each unfinished line is due, the oldest first
         self._stamp, self._second = b"", -1
-        self._system = Stream(self, SYSTEM, None)
+        # An entry may be called that as well, and what it says must not pass for ours.
+        self._system = Stream(self, SYSTEM if SYSTEM not in names else "devport", None)
 
     @property
     def deadline(self) -> float | None:

@@ -13,7 +13,7 @@ import os
 import resource
 import signal
 import termios
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple, NoReturn
 
 from devport.encoding import encode
@@ -22,7 +22,6 @@ from devport.engine.signals import HEARD
 from devport.model import NOTHING
 
 _CATCHABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
-_SHOWN = 60
 _STDERR = 2
 _NO_WAKE = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
 
@@ -307,12 +306,6 @@ def _open_pty(columns: int, rows: int, *, interactive: bool) -> tuple[int, int]:
     return master, slave
 
 
-def is_executable_error(number: int) -> bool:
+def is_not_executable(number: int) -> bool:
     """Whether errno `number` of a failed exec means "found, but cannot be executed" (126, else 127)."""
     return number in {errno.EACCES, errno.ENOEXEC, errno.EPERM, errno.EISDIR, errno.E2BIG}
-
-
-def first_line(words: Iterable[str]) -> str:
-    """A command for a message: its words, cut at 60 characters."""
-    text = " ".join(words)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -16,11 +16,6 @@ ALL = "all"
 ONE_OFF = "release"  # Heroku's one-off step before a deployment: never part of a plain start
 
 
-def parse_names(texts: Sequence[str]) -> tuple[str, ...]:
-    """The names in a repeatable option that takes comma lists: `-q web,worker -q clock`."""
-    return tuple(name for text in texts for item in text.split(",") if (name := item.strip()))
-
-
 def parse_counts(text: str, option: str) -> dict[str, int]:
     """`web=2,worker=3` as a mapping; raises UsageError naming `option`."""
     counts: dict[str, int] = {}
