@@ -232,3 +232,9 @@ def test_any_selection(entries, names, except_, concurrency, formation):
     assert len({service.name for service in selected}) == len(selected)
     assert [(s.position, s.instance) for s in selected] == sorted((s.position, s.instance) for s in selected)
     assert not {service.entry for service in selected} & set(except_)
+
+
+def test_a_number_of_thousands_of_digits():
+    """Python's own limit on digits does not show."""
+    with pytest.raises(UsageError, match="expected a number from 0 to 500"):
+        parse_counts("web=" + "1" * 10_000, "-c")

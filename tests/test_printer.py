@@ -142,6 +142,16 @@ def test_width_of_the_longest_name():
     assert paper.out == b"a           | x\nsystem      | y\n"
 
 
+def test_a_service_called_system():
+    """What a service of that name says cannot pass for devport's own words."""
+    paper = Paper()
+    printer = Printer(paper, view(), ["system"])
+    printer.stream("system", 0).feed(b"x\n")
+    printer.say("y")
+
+    assert paper.out == b"system  | x\ndevport | y\n"
+
+
 def test_no_services():
     """A printer without services can still say something."""
     paper = Paper()

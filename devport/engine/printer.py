@@ -40,12 +40,13 @@ class Printer:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.sink, self.view, self.terminal, self.now, self.wall = sink, view, terminal, now, wall
-        self.width = max(len(SYSTEM), *map(len, names)) if names else len(SYSTEM)
+        # An entry may be called that as well, and what it says must not pass for ours.
+        system = SYSTEM if SYSTEM not in names else "devport"
+        self.width = max(map(len, [system, *names]))
         self.open: Stream | None = None  # the stream whose unfinished line is the last thing printed
         self.partial: dict[Stream, float] = {}  # when each unfinished line is due, the oldest first
         self._stamp, self._second = b"", -1
-        # An entry may be called that as well, and what it says must not pass for ours.
-        self._system = Stream(self, SYSTEM if SYSTEM not in names else "devport", None)
+        self._system = Stream(self, system, None)
 
     @property
     def deadline(self) -> float | None:
