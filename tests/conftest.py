@@ -1,6 +1,7 @@
 """Fixtures of all rings; each test of real processes gets a tag, and must leave nothing that carries it."""
 
 import os
+import signal
 import uuid
 
 import pytest
@@ -8,6 +9,11 @@ from support import procs
 from support.running import Devport
 
 REAL = {"e2e", "integration"}
+
+# Under nohup, or behind a shell's `&`, these are ignored, and everything the tests start would inherit that.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
