@@ -429,9 +429,9 @@ def test_stop_waits_for_the_port(context, store, record, monkeypatch):
         port = stranger.getsockname()[1]
         web = record(port=port, stop=StopPolicy(grace=0.0))
         with holder_process(store, web, OBEDIENT):
-            [error] = stopped(context, store, web, late=0.2)
+            [did] = stopped(context, store, web, late=0.2)
 
-    assert error.startswith(f"stopped web, but its port is in use: {port} by ")
+    assert did.startswith(f"stopped; its port is in use: {port} by ")
 
 
 def test_stop_does_not_wait_for_the_next_start(context, store, record):
@@ -469,8 +469,17 @@ def test_restart_in_place(context, store, record, hold, supervisor):
     supervisor.replies["status"] = status(web)
 
     assert restarted(context, store, web) == ["restarted"]
-    assert supervisor.asked[-1] == ("restart", {"services": [web.hash]})
+    assert ("restart", {"services": [web.hash]}) in supervisor.asked
     assert supervisor.launched == []
+
+
+def test_restart_of_what_crashes_at_once(context, store, record, hold, supervisor):
+    """It was up for a moment, and that is no restart."""
+    web = record()
+    hold(web, socket="/s")
+    supervisor.replies["status"] = status(web, state="backoff", error="exited with status 1")
+
+    assert restarted(context, store, web) == ["cannot restart web: exited with status 1 (it is tried again)"]
 
 
 def test_restart_of_what_does_not_run(context, store, record, supervisor):
@@ -640,7 +649,18 @@ def test_wait_asks_until_ready(context, store, record, hold, supervisor):
     hold(web, socket="/s")
 
     assert waited(context, store, web) == ["is ready"]
-    assert supervisor.asked == [("wait", {"services": [web.hash], "state": "ready"})]
+    assert supervisor.asked[0] == ("wait", {"services": [web.hash], "state": "ready"})
+
+
+def test_wait_is_not_taken_in_by_a_moment(context, store, record, hold, supervisor):
+    """Who is up and crashes at once is not ready, and that is what is said in the end."""
+    web = record()
+    hold(web, socket="/s")
+    supervisor.replies["status"] = status(web, state="backoff", error="exited with status 1")
+
+    assert waited(context, store, web, seconds=0.02) == [
+        "cannot wait for web: it is not ready in time: exited with status 1 (it is tried again)"
+    ]
 
 
 def test_wait_times_out(context, store, record):

@@ -247,3 +247,8 @@ def is_listening(port):
     with socket.socket() as client:
         client.settimeout(2)
         return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def settable(mask):
+    """The signals of a mask in /proc/PID/status, less 32 and 33, which are glibc's: nobody can reset them."""
+    return int(mask, 16) & ~(0b11 << 31)
