@@ -51,7 +51,7 @@ def guarded(work: Callable[[int], int], *, share_terminal: bool = False) -> int:
     status = _wait(pid, typed=not share_terminal, deaf=deaf)
     _sweep()
     os.close(write)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    # The signals stay blocked: one that comes now, too late for anything, must not change the status.
     return shell_status(status)
 
 
