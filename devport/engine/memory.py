@@ -23,7 +23,7 @@ def _keep_freed_memory() -> None:
     """Let malloc keep up to 4 MiB of freed memory instead of giving it back after every chunk.
 
     By default glibc returns the top of the heap as soon as a chunk's buffers are freed, and the next
-    chunk pays for a hundred page faults: measured, half of the throughput. No-op elsewhere.
+    chunk pays for two hundred page faults: half of the throughput. No-op elsewhere.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
