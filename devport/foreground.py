@@ -101,9 +101,9 @@ class Foreground:
         become_subreaper()
         self.loop = Loop(self.printer, spawner, context.now)
         self.loop.observers.append(self.observe)
-        self.loop.on_reader_gone = lambda: self._end(ExitStatus.PIPE)
-        self.loop.on_trouble = self._trouble
-        self.loop.patience = self._patience
+        self.loop.reader.on_gone = lambda: self._end(ExitStatus.PIPE)
+        self.loop.reader.on_trouble = self._trouble
+        self.loop.reader.patience = self._patience
         self.ports = {one.service.name: dict(one.ports) for one in launches}
         self.loop.jobs = [self._job(i, one, holds[one.hash]) for i, one in enumerate(launches)]
         self.active = set(self.loop.jobs)

@@ -65,11 +65,16 @@ class Job:
         self.backlog = Backlog()  # the last of its output
         self.taps: list[Callable[[bytes], None]] = []  # who else is given all of it
         self.check: Callable[[], str | None] = lambda: None  # why it must not be spawned now, if so
+        self.additions: list[Callable[[Command], Command]] = []  # what each spawn's command gets besides
+        self.observers: list[Callable[[Transition], None]] = []  # told before those of the loop
+        self.facts: dict[str, object] = {}  # what its status says besides
+        self.say: Callable[[str], None] = lambda _text: None  # for people, behind its name
+        self.stopper: Callable[[int], bool] = lambda _number: False  # asked first: whether it ends the tree
 
     def apply(self, action: Action, spawner: Spawner, send: Callable[["Job", Event], None]) -> None:
         """Do `action`; what comes of it is sent as an event."""
         if action.signal is not None:
-            if self.process is not None:
+            if not self.stopper(action.signal) and self.process is not None:
                 self.process.signal(action.signal)
             return
         if (refused := self._spawn(spawner)) is not None:
@@ -87,7 +92,10 @@ class Job:
         elif (obstacle := self.check()) is not None:
             return Event(Kind.SPAWN_FAILED, ExitStatus.FAILED, obstacle)
         try:
-            self.process = spawner.spawn(self.command, self.stdio)
+            command = self.command
+            for addition in self.additions:
+                command = addition(command)
+            self.process = spawner.spawn(command, self.stdio)
             self.spawns += 1
         except OSError as error:
             return self.refused(error)

@@ -64,7 +64,9 @@ class Kind(Enum):
     SPAWNED = "spawned"
     SPAWN_FAILED = "spawn failed"
     READY = "ready"
+    UNREADY = "not ready"
     UNHEALTHY = "unhealthy"
+    EXTENDED = "extended"
     EXITED = "exited"
     GONE = "gone"
     TIMEOUT = "timeout"
@@ -74,14 +76,18 @@ class Event(NamedTuple):
     """One wish or fact.
 
     `status` of EXITED is the exit code, or minus the number of the signal that killed it; of
-    SPAWN_FAILED 126 or 127. `reason` of LOST says why the dependency can never be met (empty: not
-    met for now); of UNHEALTHY and SPAWN_FAILED what is wrong.
+    SPAWN_FAILED 126 or 127; of UNHEALTHY the signal that ends it, 0: the usual one. `reason` of LOST says
+    why the dependency can never be met (empty: not met for now), and `needs` what it is that is waited
+    for; of UNREADY, UNHEALTHY and SPAWN_FAILED `reason` says what is wrong. `seconds` of EXTENDED: so much
+    longer it takes, from now.
     """
 
     kind: Kind
     status: int = 0
     reason: str = ""
     leftovers: bool = False
+    needs: str = ""
+    seconds: float = 0.0
 
 
 UP, DOWN, RESTART, MET = Event(Kind.UP), Event(Kind.DOWN), Event(Kind.RESTART), Event(Kind.MET)
@@ -107,7 +113,8 @@ class Lifecycle:
 
     `grace` is the seconds between `stop_signal` and SIGKILL. `probed`: a spawn alone does not make
     it ready; then `start_timeout` seconds without READY count as a crash (None: no limit). `blocked`:
-    it has dependencies that are not met yet.
+    it has dependencies that are not met yet. `external`: the process only brings something up; its end
+    with success is no end, and a stop of what it brought up is over with GONE.
     """
 
     def __init__(
@@ -119,10 +126,14 @@ class Lifecycle:
         probed: bool = False,
         start_timeout: float | None = None,
         blocked: bool = False,
+        external: bool = False,
     ) -> None:
         self.restart, self.stop_signal, self.grace = restart, stop_signal, grace
         self.probed, self.start_timeout, self.blocked = probed, start_timeout, blocked
+        self.external = external
         self.hopeless = ""  # why a dependency can never be met
+        self.needs = ""  # what it waits for, for people
+        self.unready = ""  # why this life is not ready, as a probe has it
         self.state = State.STOPPED
         self.wanted = False
         self.deadline: float | None = None
@@ -133,7 +144,7 @@ class Lifecycle:
         self.failures = 0  # restarts since the service last stayed up
         self._restarts: deque[float] = deque()  # when, within the policy's window
 
-    def handle(self, event: Event, now: float) -> list[Action]:  # noqa: C901, PLR0911 - the one dispatch
+    def handle(self, event: Event, now: float) -> list[Action]:  # noqa: C901, PLR0911, PLR0912 - the dispatch
         """Take in `event`; return what is to be done, in order. What cannot matter changes nothing."""
         match event.kind:
             case Kind.UP | Kind.RESTART:
@@ -148,8 +159,12 @@ class Lifecycle:
                 return self._spawn_failed(event, now)
             case Kind.READY:
                 return self._ready(now)
+            case Kind.UNREADY:
+                return self._unready(event, now)
             case Kind.UNHEALTHY:
-                return self._unhealthy(event.reason, now)
+                return self._unhealthy(event, now)
+            case Kind.EXTENDED:
+                return self._extend(event.seconds, now)
             case Kind.EXITED:
                 return self._exited(event, now)
             case Kind.GONE:
@@ -192,12 +207,13 @@ class Lifecycle:
 
     def _dependency(self, event: Event) -> list[Action]:
         self.blocked, self.hopeless = event.kind is Kind.LOST, event.reason
+        self.needs = event.needs
         return self._start() if self.state is State.WAITING else []
 
     def _spawned(self, now: float) -> list[Action]:
         if self.state is State.STARTING:
             self.status = None  # not before, so that whoever announces the last life's end has it
-            if self.probed:
+            if self.probed or self.external:
                 limit = self.start_timeout
                 self._enter(State.STARTING, None if limit is None else now + limit)
             else:
@@ -214,21 +230,43 @@ class Lifecycle:
 
     def _ready(self, now: float) -> list[Action]:
         if self.state is State.STARTING:
-            self.fault, self.ready_at = "", now
+            self.fault = self.unready = ""
+            self.ready_at = now
             self._enter(State.READY)
         return []
 
-    def _unhealthy(self, reason: str, now: float) -> list[Action]:
+    def _unready(self, event: Event, now: float) -> list[Action]:
+        """It lives, and does not do its work: what is not there yet has no deadline but the first one."""
+        if self.state is State.READY and self.external:
+            return self._unhealthy(event, now)  # there is no process whose end would tell
+        if self.state is State.READY:
+            self._forgive(now)
+            self._enter(State.STARTING)
+        if self.state is State.STARTING:
+            self.unready = event.reason
+        return []
+
+    def _unhealthy(self, event: Event, now: float) -> list[Action]:
         if self.state not in {State.STARTING, State.READY}:
             return []
-        self.fault = reason
-        return self._stop(now, Cause.FAULT)
+        self.fault = event.reason
+        return self._stop(now, Cause.FAULT, event.status)
+
+    def _extend(self, seconds: float, now: float) -> list[Action]:
+        if self.deadline is not None and self.state in {State.STARTING, State.STOPPING}:
+            self.deadline = max(self.deadline, now + seconds)
+        return []
 
     def _exited(self, event: Event, now: float) -> list[Action]:
         if self.state not in RUNNING:
             return []
-        self.status = event.status
         by_itself = self.state in {State.STARTING, State.READY}
+        if self.external and not event.leftovers:
+            if by_itself and event.status in self.restart.success:
+                return [] if self.probed else self._ready(now)
+            if self.state is State.STOPPING:
+                return [Action(self.stop_signal)]  # what the command had brought up until now
+        self.status = event.status
         if by_itself:
             self._forgive(now)
             self.fault = "" if event.status in self.restart.success else describe(event.status)
@@ -242,7 +280,8 @@ class Lifecycle:
             return []
         match self.state:
             case State.STARTING:
-                self.fault = f"not ready after {self.start_timeout:g} s"
+                why = f": {self.unready}" if self.unready else ""
+                self.fault = f"not ready after {self.start_timeout:g} s{why}"
                 return self._stop(now, Cause.FAULT)
             case State.BACKOFF:
                 return self._start()
@@ -260,14 +299,15 @@ class Lifecycle:
             self.fault = self.hopeless or self.fault
             self._enter(State.FAILED if self.hopeless else State.WAITING)
             return []
+        self.unready = ""
         self._enter(State.STARTING)
         return [SPAWN]
 
-    def _stop(self, now: float, cause: Cause) -> list[Action]:
+    def _stop(self, now: float, cause: Cause, number: int = 0) -> list[Action]:
         self._forgive(now)
         self.cause = cause
         self._enter(State.STOPPING, now + self.grace)
-        return [Action(self.stop_signal)]
+        return [Action(number or self.stop_signal)]
 
     def _kill(self, now: float) -> list[Action]:
         self._enter(State.KILLING, now + KILL_PATIENCE)

@@ -17,6 +17,7 @@ from devport.engine.job import Job, Transition, read
 from devport.engine.lifecycle import GONE, SPAWNED, TIMEOUT, Event, Kind, State
 from devport.engine.printer import Printer
 from devport.engine.process import Process, Spawner
+from devport.engine.reader import Reader
 from devport.engine.reaper import Reaper
 
 QUIET = 0.05
@@ -37,12 +38,17 @@ class Ending(NamedTuple):
     until: float
 
 
+class Guest(NamedTuple):
+    """A process that is no job's: who is told of its end, and how it ended."""
+
+    ended: Callable[[int], None]
+    status: int = 0
+
+
 class Loop:
     """Runs `jobs`; `printer` prints, `now` is monotonic seconds.
 
-    Observers are called with each Transition; `on_reader_gone` once, when nobody reads the output any
-    more; `patience` tells how long a reader may take nothing before it is given up (seconds, None: for
-    ever); `on_trouble` once with the errno when the output cannot be written (a full disk).
+    Observers are called with each Transition. `reader` is whoever reads what is printed.
     """
 
     def __init__(self, printer: Printer, spawner: Spawner, now: Callable[[], float]) -> None:
@@ -50,22 +56,18 @@ class Loop:
         self.jobs: list[Job] = []
         self.reaper = Reaper()
         self.observers: list[Callable[[Transition], None]] = []
-        self.on_reader_gone: Callable[[], None] = lambda: None
-        self.patience: Callable[[], float | None] = lambda: None
-        self.on_trouble: Callable[[int], None] = lambda _errno: None
         self._events: deque[tuple[Job, Event]] = deque()
         self._deadlines: dict[Job, float] = {}
         self._timers: dict[Callable[[], None], float] = {}
         self._endings: dict[Job, Ending] = {}
         self._owners: dict[Process, Job] = {}
+        self._guests: dict[Process, Guest] = {}
         self._ready: deque[Job] = deque()  # has output that was not read because the sink was full
         self._suspended = 0.0  # seconds spent stopped, which no deadline shall count
         self._control = selectors.DefaultSelector()
         self._outputs = selectors.DefaultSelector()
         self._control.register(self._outputs, selectors.EVENT_READ, None)
-        self._waiting_for_reader = False
-        self._told = self._troubled = False
-        self._taken, self._progress = 0, 0.0  # what the reader had taken when it last took anything
+        self.reader = Reader(printer.sink, self)
         self._listening = True
 
     def now(self) -> float:
@@ -73,7 +75,7 @@ class Loop:
         return self._clock() - self._suspended
 
     def watch(
-        self, descriptor: int, callback: Callable[[], None], events: int = selectors.EVENT_READ
+        self, descriptor: int, callback: Callable[[], object], events: int = selectors.EVENT_READ
     ) -> None:
         """Call `callback` whenever `descriptor` is readable, or what else `events` says."""
         self._control.register(descriptor, events, callback)
@@ -85,6 +87,10 @@ class Loop:
     def at(self, when: float, callback: Callable[[], None]) -> None:
         """Call `callback` once, at `when` of the loop's time; asking again moves it."""
         self._timers[callback] = when
+
+    def cancel(self, callback: Callable[[], None]) -> None:
+        """Do not call `callback` after all; nothing if it is not due."""
+        self._timers.pop(callback, None)
 
     def send(self, job: Job, event: Event) -> None:
         """Tell `job`'s lifecycle; taken up in order, after the transition under way."""
@@ -108,8 +114,8 @@ class Loop:
         self._read_outputs()
         self._pass_deadlines()
         self._settle()
-        self._watch_reader()
-        self._watch_stall()
+        self.reader.look()
+        self._settle()
 
     # time
 
@@ -119,8 +125,8 @@ class Loop:
             dues += [ending.quiet for ending in self._endings.values()]
             if (partial := self.printer.deadline) is not None:
                 dues.append(partial - self._suspended)
-        if self.printer.sink.queue and (patience := self.patience()) is not None:
-            dues.append(self._progress + patience)
+        if (due := self.reader.due()) is not None:
+            dues.append(due)
         return max(0.0, min(dues) - self.now()) if dues else None
 
     def _pass_deadlines(self) -> None:
@@ -129,8 +135,9 @@ class Loop:
         for job in [job for job, due in self._deadlines.items() if due <= now]:
             self.send(job, TIMEOUT)
         for callback in [callback for callback, when in self._timers.items() if when <= now]:
-            del self._timers[callback]
-            callback()
+            if self._timers.get(callback, now + 1) <= now:  # not cancelled or moved by another
+                del self._timers[callback]
+                callback()
         if self._endings and not self.printer.sink.full:
             for job in [job for job, ending in self._endings.items() if ending.quiet <= now]:
                 self._end(job)
@@ -153,7 +160,7 @@ class Loop:
         if before is State.KILLING and lifecycle.state is State.FAILED:
             self._abandon(job)
         transition = Transition(job, before, event)
-        for observer in self.observers:
+        for observer in (*job.observers, *self.observers):
             observer(transition)
         for action in actions:
             job.apply(action, self.spawner, self.send)
@@ -238,43 +245,20 @@ class Loop:
             process.close()
         job.stream.end()
 
-    def _watch_reader(self) -> None:
-        """Ask to be woken once the sink takes more, while it holds something; note a reader that left."""
-        sink = self.printer.sink
-        wanted = bool(sink.queue) and not sink.closed
-        if wanted and not self._waiting_for_reader:
-            self._control.register(sink.fd, selectors.EVENT_WRITE, sink.flush)
-        elif self._waiting_for_reader and not wanted:
-            self._control.unregister(sink.fd)
-        self._waiting_for_reader = wanted
-        if sink.trouble and not self._troubled:
-            self._troubled = True
-            self.on_trouble(sink.trouble)
-        if sink.closed and not self._told:
-            self._told = True
-            self.on_reader_gone()
-            self._settle()
-
-    def _watch_stall(self) -> None:
-        """Give the reader up once it has taken nothing for as long as `patience` says."""
-        sink, now = self.printer.sink, self.now()
-        if sink.written != self._taken or not sink.queue:
-            self._taken, self._progress = sink.written, now
-            return
-        patience = self.patience()
-        if patience is None:
-            self._progress = now
-        elif now - self._progress >= patience:
-            sink.give_up()
-            self._told = True
-
     # exits
 
     def reap(self) -> None:
         """After SIGCHLD: see whose process ended, and whose tree is empty."""
         for process in self.reaper.gone():
-            self._finish(process, GONE)
+            if process in self._guests:
+                self._dismiss(process)
+            else:
+                self._finish(process, GONE)
         for process, status in self.reaper.collect():
+            if process in self._guests:
+                self._guests[process] = self._guests[process]._replace(status=status)
+                self._dismiss(process)
+                continue
             self._executes(process)
             self._settle()
             event = Event(Kind.EXITED, status, leftovers=bool(process.leftovers))
@@ -286,6 +270,20 @@ class Loop:
                 self.send(job, event)
             else:
                 self._finish(process, event)
+
+    def adopt(self, process: Process, ended: Callable[[int], None]) -> None:
+        """Reap `process`, which is no job's, and kill what it leaves behind; then `ended(status)`."""
+        self.reaper.add(process)
+        self._guests[process] = Guest(ended)
+
+    def _dismiss(self, process: Process) -> None:
+        if process.report is not None:
+            process.take_report()
+        if process.leftovers:
+            process.signal(signal.SIGKILL)
+            return
+        guest = self._guests.pop(process)
+        guest.ended(guest.status)
 
     def _finish(self, process: Process, event: Event) -> None:
         """The tree is empty: take what it wrote, then say so."""

@@ -14,10 +14,11 @@ import resource
 import signal
 import termios
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, NoReturn
 
 from devport.encoding import encode
-from devport.engine import descendants
+from devport.engine import descendants, limits
 from devport.engine.signals import HEARD
 from devport.model import NOTHING
 
@@ -30,7 +31,8 @@ class Command(NamedTuple):
     """What is executed: words, environment and working directory, and the token the tree is known by.
 
     The environment is `environment` over `common`, which many commands may share. `umask` None leaves
-    devport's own.
+    devport's own, as no `limits` (setrlimit(2)) do. `descriptors` become 3, 4, ... of the process, which is told of them as sd_listen_fds(3)
+    has it.
     """
 
     argv: tuple[str, ...]
@@ -39,6 +41,8 @@ class Command(NamedTuple):
     token: str
     common: Mapping[str, str] = NOTHING
     umask: int | None = None
+    descriptors: tuple[int, ...] = ()
+    limits: limits.Limits = MappingProxyType({})
 
 
 class Image(NamedTuple):
@@ -48,6 +52,8 @@ class Image(NamedTuple):
     environment: dict[bytes, bytes]
     cwd: bytes
     umask: int | None
+    descriptors: tuple[int, ...]
+    limits: limits.Limits
 
 
 class Stdio(NamedTuple):
@@ -198,7 +204,9 @@ class Spawner:
         """
         argv = [encode(word) for word in command.argv]
         environment = {**self._shared(command.common), **_encoded(command.environment)}
-        image = Image(argv, environment, encode(command.cwd), command.umask)
+        image = Image(
+            argv, environment, encode(command.cwd), command.umask, command.descriptors, command.limits
+        )
         status_read, status_write = os.pipe()
         output: int | None = None
         try:
@@ -254,6 +262,9 @@ class Spawner:
         path = image.argv[0]
         try:
             self._detach(stdio, parent, output)
+            if image.descriptors:
+                status = _pass_on(image.descriptors, status)
+                image.environment[b"LISTEN_PID"] = b"%d" % os.getpid()  # nobody knew it before
             for number in (*HEARD, *self.ignored):
                 # Handlers too, although exec resets them: a signal that came since the fork must not be
                 # swallowed by one when the mask goes.
@@ -264,6 +275,7 @@ class Spawner:
             path = image.cwd
             os.chdir(path)
             path = image.argv[0]
+            limits.adopt(image.limits)
             _signal.pthread_sigmask(signal.SIG_SETMASK, ())
             os.execvpe(path, image.argv, image.environment)
         except OSError as error:
@@ -287,6 +299,18 @@ class Spawner:
             os.dup2(output if stdio.interactive else self.null, 0)
             os.dup2(output, 1)
             os.dup2(output, 2)
+
+
+def _pass_on(descriptors: tuple[int, ...], status: int) -> int:
+    """`descriptors` at 3 and up, in their order, whatever was there; returns where `status` is now.
+
+    First all of them out of the way: one may itself be at the number that another is to have.
+    """
+    free = _STDERR + 1 + len(descriptors)
+    status = fcntl.fcntl(status, fcntl.F_DUPFD_CLOEXEC, free)
+    for number, moved in enumerate([fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, free) for one in descriptors]):
+        os.dup2(moved, _STDERR + 1 + number)
+    return status
 
 
 def _encoded(environment: Mapping[str, str]) -> dict[bytes, bytes]:

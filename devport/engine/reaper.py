@@ -19,6 +19,7 @@ class Reaper:
 
     def __init__(self) -> None:
         self.leaders: dict[int, Process] = {}
+        self.spared: set[str] = set()  # tokens of trees that are to outlive their leader
 
     def add(self, process: Process) -> None:
         """From now on `process` is reported when it ends."""
@@ -36,7 +37,8 @@ class Reaper:
                 os.waitpid(pid, 0)  # an adopted orphan
                 continue
             process.exited = True
-            self._look(process, self.adopted())
+            if process.token not in self.spared:
+                self._look(process, self.adopted())
             if process.leftovers:
                 process.catch_up()
             else:
@@ -107,6 +109,7 @@ class Reaper:
                 or descendants.carries(pid, process.token)
                 or (alone and not self._claimed(pid, known))
             )
+            and not any(descendants.carries(pid, token) for token in self.spared)
         }
 
     def _claimed(self, pid: int, known: descendants.Stat) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from devport.engine.group import shell_status
 from devport.engine.job import Job, Transition
-from devport.engine.lifecycle import Kind
+from devport.engine.lifecycle import Kind, State
 from devport.registry.record import utc
 
 
@@ -56,6 +56,7 @@ class Statuses:
             "port": None,
             "ports": {},
             **self._life(job),
+            **job.facts,
             **self._facts(job),
         }
 
@@ -78,6 +79,8 @@ class Statuses:
             "pid": None if job.process is None else job.process.pid,
             "status": None if lifecycle.status is None else shell_status(lifecycle.status),
             "error": lifecycle.fault,
+            "waiting_for": lifecycle.needs if lifecycle.state is State.WAITING else "",
+            "not_ready": lifecycle.unready if lifecycle.state is State.STARTING else "",
         }
 
     def _life(self, job: Job) -> dict[str, object]:
