@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test lint bench format clean
 
 # Installed, not editable: what is tested is what a user gets.
-$(VENV)/demo: setup.cfg pyproject.toml $(shell find devport -name '*.py')
+$(VENV)/demo: setup.cfg pyproject.toml $(shell find devport -name '*.py' -o -name '*.json')
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check .
 	touch $@

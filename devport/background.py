@@ -5,23 +5,23 @@ is in its record.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from devport.context import Context, wait_until
 from devport.encoding import encode
 from devport.engine.lifecycle import State
 from devport.errors import DevportError
+from devport.herald import announce
 from devport.project.environment import INTERNAL
 from devport.registry.locks import Holder, Lock, held, this_process
-from devport.registry.record import Record
+from devport.registry.record import NO_PORTS, Record
 from devport.registry.store import Store
 
 PATIENCE = 10.0
 """Seconds that a supervisor may take until its service has been spawned, or could not be."""
 AT_ONCE = 0.06
 """Seconds within which a crash still counts as a start that failed."""
-_UNDECIDED = {"", str(State.WAITING), str(State.STARTING)}
 _TROUBLE = {str(State.BACKOFF), str(State.FAILED)}
 
 
@@ -38,24 +38,33 @@ class Outcome(NamedTuple):
 
 
 def launch(
-    context: Context, records: Sequence[Record], *, windows: bool = True, port: dict[str, int] | None = None
+    context: Context, records: Sequence[Record], *, windows: bool = True, ports: Mapping[str, int] = NO_PORTS
 ) -> tuple[Outcome, ...]:
     """Start a supervisor for each of `records` that has none, and wait until each has spawned its service.
 
-    `port` holds the PORT of this time, by hash, where it is not the reserved one. DevportError when
+    `ports` holds the PORT of this time, by hash, where it is not the reserved one. DevportError when
     tmux cannot be used; what goes wrong with a single service is in its Outcome.
     """
     store = Store(context.state_dir, context.wall)
     store.prepare()
-    turns = _take_turns(context, store, records)
+    idle = {record.hash for record in records if held(store.lock_path(record.hash)) is None}
+    turns = _take_turns(context, store, idle)
     try:
-        return _launch(context, store, records, windows=windows, numbers=port or {})
+        # Others may have started them while we waited for our turn; what ends only now is not ours.
+        fresh = [one for one in records if one.hash in idle and held(store.lock_path(one.hash)) is None]
+        begun, trouble = _begin(context, store, fresh, windows=windows, ports=ports)
+        _wait(store, begun)
+        started = {record.hash for record in fresh}
+        return tuple(
+            _outcome(store, one, fresh=one.hash in started, trouble="" if one.hash in begun else trouble)
+            for one in records
+        )
     finally:
         for turn in turns:
             turn.release()
 
 
-def _take_turns(context: Context, store: Store, records: Sequence[Record]) -> list[Lock]:
+def _take_turns(context: Context, store: Store, hashes: Iterable[str]) -> list[Lock]:
     """One launcher at a time for each service, so that two starts at once open one window.
 
     In the order of the hashes, so that no two launchers wait for each other. Who keeps them for longer
@@ -64,42 +73,51 @@ def _take_turns(context: Context, store: Store, records: Sequence[Record]) -> li
     me = this_process(context, "launch")
     turns = []
     until = context.now() + PATIENCE
-    idle = {record.hash for record in records if held(store.lock_path(record.hash)) is None}
-    for hash_ in sorted(idle):
+    for hash_ in sorted(hashes):
         turn = Lock.acquire(store.launch_path(hash_), me, max(0.0, until - context.now()))
         if isinstance(turn, Lock):
             turns.append(turn)
     return turns
 
 
-def _launch(
-    context: Context, store: Store, records: Sequence[Record], *, windows: bool, numbers: dict[str, int]
-) -> tuple[Outcome, ...]:
-    fresh = [record for record in records if held(store.lock_path(record.hash)) is None]
+def _begin(
+    context: Context, store: Store, records: Sequence[Record], *, windows: bool, ports: Mapping[str, int]
+) -> tuple[set[str], str]:
+    """Begin a supervisor for each; the hashes of those that were begun, and why the others were not."""
+    if not records:
+        return set(), ""
+    before = [store.record(one.hash) or one for one in records]  # of now: others had their turn before us
     store.update_all(
-        {one.hash: lambda old: old._replace(state="", error="", run=_run(old, numbers)) for one in fresh}
+        {one.hash: lambda old: old._replace(state="", error="", run=_run(old, ports)) for one in records}
     )
-    trouble = ""
-    if windows and fresh:
-        trouble = _open_windows(context, store, fresh)
-    else:
-        try:
-            for record in fresh:
-                _daemon(context, record.hash)
-        except OSError as error:  # no more processes: those that there are go on
-            trouble = f"cannot start a process: {error.strerror}"
-    started = {record.hash for record in fresh}
-    pending = set(started)
-    if trouble:  # of those without a window there will be no news
-        pending = {hash_ for hash_ in started if _has_window(store, hash_)}
+    try:
+        begun, trouble = (_open_windows if windows else _start_daemons)(context, store, records)
+    except DevportError:
+        # Nothing has been begun: what is known of the last life, its window say, is still so.
+        store.update_all(
+            {one.hash: lambda old, was=one: old._replace(**_last_life(was)) for one in before}  # type: ignore[misc]
+        )
+        raise
+    # The windows of earlier runs that failed have shown their last words for long enough. Not before the
+    # new ones are there: with the last window the session would end.
+    _close_windows(context, [one for one in before if one.hash in begun])
+    return begun, trouble
+
+
+def _run(record: Record, ports: Mapping[str, int]) -> dict[str, object]:
+    return {"port": ports[record.hash]} if record.hash in ports else {}
+
+
+def _last_life(record: Record) -> dict[str, object]:
+    return {"state": record.state, "error": record.error, "run": record.run}
+
+
+def _wait(store: Store, begun: Iterable[str]) -> None:
+    """Wait until every supervisor has spawned its service, or could not, and a moment more."""
+    pending = set(begun)
     wait_until(lambda: _decided(store, pending), PATIENCE)
     # One that crashes at once was ready for a moment; that is no success.
-    wait_until(lambda: all(_is_in_trouble(store, one) for one in started), AT_ONCE)
-    return tuple(_outcome(store, one, fresh=one.hash in started, trouble=trouble) for one in records)
-
-
-def _run(record: Record, numbers: dict[str, int]) -> dict[str, object]:
-    return {"port": numbers[record.hash]} if record.hash in numbers else {}
+    wait_until(lambda: all(_is_in_trouble(store, one) for one in begun), AT_ONCE)
 
 
 def command(context: Context, hash_: str) -> tuple[str, ...]:
@@ -112,33 +130,52 @@ def command(context: Context, hash_: str) -> tuple[str, ...]:
     return (*python, "supervise", hash_, encode(context.state_dir).hex())
 
 
-def _open_windows(context: Context, store: Store, records: Sequence[Record]) -> str:
-    """A window for each; returns why some could not be opened, the last of `records`."""
-    from devport.tmux import PartlyOpened, Tmux, window_of  # noqa: PLC0415 - no tmux, no import
+def _open_windows(context: Context, store: Store, records: Sequence[Record]) -> tuple[set[str], str]:
+    """A supervisor in a window for each; which have one, and why the others, the last ones, have none."""
+    from devport.tmux import PartlyOpened, Tmux  # noqa: PLC0415 - no tmux, no import
 
     trouble = ""
-    # The windows of earlier runs that failed have shown their last words for long enough.
-    old = [window for record in records if (window := window_of(record.run)) is not None]
     wanted = [(record.label, command(context, record.hash)) for record in records]
     try:
         windows = Tmux.of(context).open_windows(wanted)
     except PartlyOpened as error:
         windows, trouble = error.opened, error.message
+    opened = {record.hash: window for record, window in zip(records, windows, strict=False)}
     store.update_all(
         {
-            record.hash: lambda old, window=window: old._replace(run={**old.run, **window.as_run()})  # type: ignore[misc]
-            for record, window in zip(records, windows, strict=False)
+            hash_: lambda old, window=window: old._replace(run={**old.run, **window.as_run()})  # type: ignore[misc]
+            for hash_, window in opened.items()
         }
     )
+    return set(opened), trouble
+
+
+def _close_windows(context: Context, records: Sequence[Record]) -> None:
+    """Close the windows that `records` tell of."""
+    if not any("window" in record.run for record in records):
+        return
+    from devport.tmux import Tmux, window_of  # noqa: PLC0415 - no tmux, no import
+
     try:
-        Tmux.of(context).close(*old)  # not before: with the last window the session would end
+        Tmux.of(context).close(*(window for one in records if (window := window_of(one.run)) is not None))
     except DevportError as error:
         context.say(f"devport: warning: {error.message}")
-    return trouble
+
+
+def _start_daemons(context: Context, _store: Store, records: Sequence[Record]) -> tuple[set[str], str]:
+    """A supervisor without a window for each; which there are, and why there are not more."""
+    begun: set[str] = set()
+    for record in records:
+        try:
+            _daemon(context, record.hash)
+        except OSError as error:  # no more processes: those that there are go on
+            return begun, f"cannot start a process: {error.strerror}"
+        begun.add(record.hash)
+    return begun, ""
 
 
 def _daemon(context: Context, hash_: str) -> None:
-    """A supervisor without a window: in a session of its own, all standard streams on /dev/null."""
+    """A supervisor in a session of its own, all standard streams on /dev/null."""
     import subprocess  # noqa: PLC0415 - with tmux nobody needs it
 
     subprocess.Popen(
@@ -156,14 +193,14 @@ def _decided(store: Store, pending: set[str]) -> bool:
     """Whether every supervisor has spawned its service, or failed to; forgets those that have."""
     for hash_ in tuple(pending):
         record = store.record(hash_)
-        if record is None or record.state not in _UNDECIDED:
+        if record is None or not _is_undecided(record):
             pending.discard(hash_)
     return not pending
 
 
-def _has_window(store: Store, hash_: str) -> bool:
-    record = store.record(hash_)
-    return record is not None and ("window" in record.run or held(store.lock_path(hash_)) is not None)
+def _is_undecided(record: Record) -> bool:
+    """Whether it is not known yet if its process can be spawned; of one that waits for others it is."""
+    return record.state == "" or (record.state == str(State.STARTING) and not record.run.get("pid"))
 
 
 def _is_in_trouble(store: Store, hash_: str) -> bool:
@@ -175,6 +212,10 @@ def _outcome(store: Store, record: Record, *, fresh: bool, trouble: str) -> Outc
     now = store.record(record.hash) or record
     holder = held(store.lock_path(record.hash))
     error = now.error if now.state in _TROUBLE else ""
-    if fresh and holder is None and now.state in _UNDECIDED:
+    if fresh and holder is None and _is_undecided(now):
         error = trouble or f"its supervisor did not start within {PATIENCE:g} s"
+        store.update(now.hash, lambda old: old._replace(state=str(State.FAILED), error=error))
+        announce(store, now)  # who waits for it would wait for ever
+    elif not fresh and holder is None:
+        error = error or "it has just ended; start it again"
     return Outcome(now, holder, fresh, error)

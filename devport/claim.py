@@ -4,7 +4,7 @@ All or nothing as far as ports go: a port that somebody else has is an error bef
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from devport.context import Context
 from devport.errors import DevportError
@@ -95,13 +95,16 @@ def hold_ports(context: Context, launches: Sequence[Launch], options: RunOptions
     return holds
 
 
-def obstacle(context: Context, launch: Launch, options: RunOptions) -> str | None:
-    """Why `launch` cannot be spawned now: a port of its own that somebody else has."""
+def obstacle(context: Context, launch: Launch, options: RunOptions, own: Collection[int] = ()) -> str | None:
+    """Why `launch` cannot be spawned now: a port of its own that somebody else has.
+
+    devport itself listens on `own` for it.
+    """
     from devport.registry.owner import check_free  # noqa: PLC0415 - rarely needed
 
     return check_free(
         launch.service.name,
-        launch.ports.values(),
+        [port for port in launch.ports.values() if port not in own],
         Store(context.state_dir),
         launch.hash,
         movable=options.base is None,

@@ -13,12 +13,16 @@ from devport import __version__
 from devport.commands.usage import Answer, Misuse, Usage, leading_options, suggestion
 from devport.context import Context, from_process
 from devport.encoding import decode
-from devport.errors import DevportError, ExitStatus, UsageError, nearest
+from devport.errors import DevportError, ExitStatus, nearest
 
 VERBS = {
     "start": "run the entries of a Procfile or devport.yaml in this window",
+    "up": "the same, or show the output of what runs already",
     "run": "run one entry alone, or any command, with the project's environment",
+    "task": "run a task, and what it needs for as long as that takes",
+    "shell": "open a shell with the project's environment, and its services",
     "check": "say what the project's files hold, or what is wrong with them",
+    "schema": "print the JSON Schema of devport.yaml, for editors",
     "port": "print the port of an entry",
     "env": "print the environment of an entry",
     "ls": "list services: which there are, which run, on which ports",
@@ -57,7 +61,7 @@ VALUED = frozenset(
             "--formation",
         ),
         *("-p", "--port", "-q", "--quiet", "--reassign", "--root", "-t", "--timeout", "--timestamp"),
-        *("--color", "--colour", "--cwd", "--key", "--port-env", "--restart"),
+        *("--color", "--colour", "--cwd", "--key", "--mode", "--port-env", "--restart"),
     ]
 )
 
@@ -168,4 +172,5 @@ def _usage(verb: str) -> Usage:
 def _load(verb: str) -> ModuleType:
     if verb in VERBS or verb in HIDDEN:
         return __import__(f"devport.commands.{verb}", fromlist=["run"])  # `importlib` costs 1 ms
-    raise UsageError(f"unknown command {verb}{nearest(verb, VERBS)}" if verb else "the command is empty")
+    reason = f"unknown command {verb}{nearest(verb, VERBS)}" if verb else "the command is empty"
+    raise Misuse(reason, [USAGE])

@@ -11,6 +11,7 @@ class ExitStatus(IntEnum):
     FAILED = 1
     USAGE = 2
     NO_SUCH_SERVICE = 3
+    TIMEOUT = 124
     CANNOT_EXECUTE = 126
     NOT_FOUND = 127
     HANGUP = 129
@@ -37,9 +38,25 @@ class UsageError(DevportError):
         super().__init__(message, ExitStatus.USAGE)
 
 
+SHORT = 3
+"""Letters of a word that is like many others by chance."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """` (did you mean NAME?)` for the known word closest to `word`, or nothing; for the end of a message."""
     import difflib  # noqa: PLC0415 - only ever needed on the way to an error
 
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {close[0]}?)" if close else ""
+    close = difflib.get_close_matches(word, list(known), n=3, cutoff=0.6)
+    found = [one for one in close if min(len(word), len(one)) > SHORT or _is_a_slip(word, one)]
+    return f" (did you mean {found[0]}?)" if found else ""
+
+
+def _is_a_slip(word: str, known: str) -> bool:
+    """Whether `word` is `known` with letters swapped, one more or less, another at the end, or a `.1`."""
+    shorter, longer = sorted((word, known), key=len)
+    return (
+        sorted(word) == sorted(known)
+        or (len(shorter) > 1 and any(longer[:n] + longer[n + 1 :] == shorter for n in range(len(longer))))
+        or (len(word) == SHORT and word[:-1] == known[:-1])
+        or word.rpartition(".")[0] == known
+    )

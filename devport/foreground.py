@@ -8,7 +8,15 @@ import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from devport.claim import PortHold, hold_ports, lock_services, obstacle, release, socket_path, sweep_sockets
+from devport.claim import (
+    PortHold,
+    hold_ports,
+    lock_services,
+    obstacle,
+    release,
+    socket_path,
+    sweep_sockets,
+)
 from devport.context import Context, is_tty
 from devport.engine.announcement import announcement
 from devport.engine.backlog import LIMIT, Backlog
@@ -16,16 +24,19 @@ from devport.engine.descendants import become_subreaper
 from devport.engine.group import Group, shell_status
 from devport.engine.guard import guarded
 from devport.engine.job import Job, Transition
-from devport.engine.lifecycle import AT_REST, DOWN, UP, Kind, Lifecycle, State
+from devport.engine.lifecycle import AT_REST, DOWN, UP, Kind, State
 from devport.engine.loop import Loop
 from devport.engine.memory import settle
+from devport.engine.order import StopOrder
 from devport.engine.printer import Printer
 from devport.engine.process import Command, Spawner, Stdio
 from devport.engine.signals import Signals
 from devport.engine.sink import Sink
+from devport.engine.sources import Sources, lifecycle
 from devport.errors import DevportError, ExitStatus
 from devport.launch import Launch, prepare
 from devport.model import Project, RestartPolicy, RunOptions, Service
+from devport.registry.store import Store
 
 if TYPE_CHECKING:
     from devport.engine.control import Control
@@ -105,8 +116,14 @@ class Foreground:
         self.loop.reader.on_trouble = self._trouble
         self.loop.reader.patience = self._patience
         self.ports = {one.service.name: dict(one.ports) for one in launches}
+        self.store = Store(context.state_dir, context.wall)
+        self.sources = Sources(self.loop, self.store, context)
+        self.launches = {one.hash: one for one in launches}
         self.loop.jobs = [self._job(i, one, holds[one.hash]) for i, one in enumerate(launches)]
         self.active = set(self.loop.jobs)
+        self.order = StopOrder(
+            {one.hash: [other.hash for other in one.service.policy.after] for one in launches}
+        )
         self.control: Control | None = None
 
     def _open_control(self) -> None:
@@ -122,9 +139,12 @@ class Foreground:
                 jobs,
                 self._facts,
                 ending=lambda: self.group.stopping,
+                greeted=self.sources.greeted,
             )
         except DevportError as error:
             self.context.say(f"devport: warning: {error.message}; other commands cannot reach this run")
+        else:
+            self.sources.greet()
 
     def _facts(self, job: Job) -> dict[str, object]:
         return {"port": self._port(job), "ports": self._named(job), "grace": job.lifecycle.grace}
@@ -143,7 +163,9 @@ class Foreground:
             service.name,
             command=Command(launch.argv, launch.own, service.cwd, launch.hash, launch.common),
             stdio=Stdio(terminal=self._size() if wants_pty else None),
-            lifecycle=Lifecycle(service.restart or RestartPolicy(), service.stop.signal, grace),
+            lifecycle=lifecycle(
+                service.restart or RestartPolicy(), service.stop._replace(grace=grace), service.policy
+            ),
             stream=self.printer.stream(
                 service.name,
                 position,
@@ -151,8 +173,10 @@ class Foreground:
             ),
             hold=hold,
         )
-        job.check = lambda: obstacle(self.context, launch, options)
+        job.check = lambda: obstacle(self.context, launch, options, self.sources.ports_of(job))
         job.backlog = Backlog(min(LIMIT, _BACKLOGS // len(self.ports)))
+        job.say = lambda text: self.printer.say(f"{service.name} {text}", service.name, event="note")
+        self.sources.attach(job, service.policy, service.stop, self._port(job))
         return job
 
     def _size(self) -> tuple[int, int]:
@@ -167,10 +191,12 @@ class Foreground:
         """Start everything, and wait until it has ended."""
         self.loop.watch(self.signals.descriptor, self._take_signals)
         self.loop.watch(self.lifeline, self._guardian_died)
+        self.sources.begin()
         for job in self.loop.jobs:
             self.loop.send(job, UP)
         self.loop.at(self.loop.now() + CONTROL_AFTER, self._open_control)
         self.loop.run(lambda: not self.active or self.requests >= _AT_ONCE)
+        self.sources.close()
         if self.control is not None:
             self.control.close()
         if lost := self.printer.sink.dropped:
@@ -185,15 +211,28 @@ class Foreground:
         job, before, event = transition
         state = job.lifecycle.state
         self._say(transition)
-        if state in AT_REST:
+        if state in AT_REST and not (job.lifecycle.wanted and self._service(job).policy.watch):
             self.active.discard(job)
-        else:
+        else:  # an ended one whose files are watched runs again
             self.active.add(job)
+        if self.group.stopping and state in AT_REST:
+            self._stop_next()
         ended = state in {State.EXITED, State.FAILED} and state is not before
         # A service that ends for good ends the run at once, and not only when its leftovers are gone.
         ended |= event.kind is Kind.EXITED and before in {State.STARTING, State.READY} and self._never(job)
-        if ended and self.group.ended(self._status(job)):
-            self._stop_all()
+        if ended:
+            self._ended(job)
+
+    def _ended(self, job: Job) -> None:
+        status, service = self._status(job), self._service(job)
+        if service.name == self.options.goal and not self.group.stopping:
+            self.group.reached(status)
+            self._stop_next()
+        elif self.group.ended(status, decisive=service.ends_run):
+            self._stop_next()
+
+    def _service(self, job: Job) -> Service:
+        return self.launches[job.command.token].service
 
     @staticmethod
     def _never(job: Job) -> bool:
@@ -213,6 +252,12 @@ class Foreground:
     def _stop_all(self) -> None:
         for job in self.loop.jobs:
             self.loop.send(job, DOWN)
+
+    def _stop_next(self) -> None:
+        """Ask those to end that nobody needs any more; the others follow when those are gone."""
+        jobs = {job.command.token: job for job in self.loop.jobs}
+        for hash_ in self.order.next(lambda one: jobs[one].lifecycle.state in AT_REST):
+            self.loop.send(jobs[hash_], DOWN)
 
     # what comes from outside
 
@@ -257,7 +302,7 @@ class Foreground:
 
     def _end(self, status: int) -> None:
         self.group.interrupted(status)
-        self._stop_all()
+        self._stop_next()
 
     def _guardian_died(self) -> None:
         self.loop.unwatch(self.lifeline)

@@ -9,11 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from devport.context import Context
-from devport.model import BACKGROUND_RESTART, NOTHING, Project, RunOptions, Service
+from devport.engine import limits
+from devport.engine.sources import words
+from devport.model import BACKGROUND_RESTART, NOTHING, Policy, Project, RunOptions, Service
 from devport.project.environment import common, expand, own
 from devport.project.load import read_env_files
+from devport.registry.changes import changes
 from devport.registry.identity import hash_of_command
 from devport.registry.locks import held
+from devport.registry.policy import to_json
 from devport.registry.record import Record
 from devport.registry.register import Registration, register
 from devport.registry.store import Store
@@ -47,6 +51,7 @@ def prepare(
     Notices and warnings go to stderr. DevportError as `register` and the env files have it.
     """
     registration = _register(context, project, services, options)
+    services = _resolve(context, project, services, registration)
     return _launches(context, project, services, registration, options)
 
 
@@ -60,6 +65,7 @@ def enroll(
     """
     services = [_for_background(service, options) for service in services]
     registration = _register(context, project, services, options)
+    services = _resolve(context, project, services, registration)
     store = Store(context.state_dir, context.wall)
     launches = _launches(context, project, services, registration, options)
     snapshots = {
@@ -69,22 +75,36 @@ def enroll(
     }
     umask = os.umask(0o077)  # there is no way to read it but to set it
     os.umask(umask)
+    shell = {"umask": umask, "limits": limits.current()}
+    policies = {one.hash: to_json(one.service.policy) for one in launches}
     stored = store.update_all(
-        {hash_: lambda old, env=env: old._replace(env=env, umask=umask) for hash_, env in snapshots.items()}  # type: ignore[misc]
+        {
+            hash_: lambda old, env=env, policy=policies[hash_]: old._replace(env=env, policy=policy, **shell)  # type: ignore[misc]
+            for hash_, env in snapshots.items()
+        }
     )
     records = registration.records
-    for service, one in zip(services, launches, strict=True):
-        was = records[service.name]
-        if one.hash not in snapshots and (was.cmd, was.cwd) != (service.command, service.cwd):
-            context.say(
-                f"devport: {was.label} runs as it was started; the command or folder it has now counts"
-                f" after devport stop {was.label} and the next start"
-            )
+    _say_changes(context, project, [one for one in launches if one.hash not in snapshots], records)
     ports = {one.hash: next(iter(one.ports.values()), None) for one in launches}
     return (
         tuple(stored.get(one.hash, records[one.service.name]) for one in launches),
         {hash_: port for hash_, port in ports.items() if port and options.base is not None},
     )
+
+
+def _say_changes(
+    context: Context, project: Project, launches: Sequence[Launch], records: Mapping[str, Record]
+) -> None:
+    """Tell of each service that runs what it is declared as now and does not run as."""
+    for one in launches:
+        was, service = records[one.service.name], one.service
+        declared = {*project.env, *service.environment} - {service.port_env}
+        variables = {name: value for name, value in one.environment.items() if name in declared}
+        if changed := changes(was, service, variables):
+            context.say(
+                f"devport: {was.label} runs as it was started; {' and '.join(changed)} will count"
+                f" after devport stop {was.label} and the next start"
+            )
 
 
 def _for_background(service: Service, options: RunOptions) -> Service:
@@ -125,6 +145,48 @@ def _register(
     return registration
 
 
+def _resolve(
+    context: Context, project: Project, services: Sequence[Service], registration: Registration
+) -> list[Service]:
+    """`services` with what is known only now: whom they wait for, by hash, and the ports they name."""
+    if project.kind != "devport.yaml":
+        return list(services)
+    from devport.project.expansion import expand_ports  # noqa: PLC0415 - a Procfile names no ports
+
+    linked = _linked(project, services, registration)
+    found = [expand_ports(one, registration.ports) for one in linked]
+    changed = {
+        registration.records[new.name].hash: new.command
+        for old, new in zip(services, found, strict=True)
+        if new.command != old.command
+    }
+    store = Store(context.state_dir)
+    store.update_all(
+        {
+            hash_: lambda old, words=words: old._replace(cmd=words)  # type: ignore[misc]
+            for hash_, words in changed.items()
+            if held(store.lock_path(hash_)) is None  # what runs, runs as it was started
+        }
+    )
+    return found
+
+
+def _linked(project: Project, services: Sequence[Service], registration: Registration) -> tuple[Service, ...]:
+    """`services` with the hashes of those they wait for, and of those that wait for them."""
+    hashes = {name: record.hash for name, record in registration.records.items()}
+    here = {one.entry for one in services}
+    dependents: dict[str, list[str]] = {}
+    for one in (*services, *(other for other in project.services if other.entry not in here)):
+        for name in dict.fromkeys(dependency.name for dependency in one.policy.after):
+            dependents.setdefault(hashes[name], []).append(hashes[one.name])
+    linked = []
+    for one in services:
+        after = tuple(each._replace(hash=hashes[each.name]) for each in one.policy.after)
+        policy = one.policy._replace(after=after, dependents=tuple(dependents.get(hashes[one.name], ())))
+        linked.append(one._replace(policy=policy))
+    return tuple(linked)
+
+
 def _launches(
     context: Context,
     project: Project,
@@ -138,9 +200,24 @@ def _launches(
     for service in services:
         hash_, ports = registration.records[service.name].hash, registration.ports[service.name]
         made = own(service, hash_, ports, _env_files(context, service), beaten_by)
+        policy = _with_paths(service.policy, project.root, {**shared, **made})
         argv = expand(service.command, {**shared, **made}) if service.expand else service.command
+        argv, service = words(argv, policy), service._replace(policy=policy)  # noqa: PLW2901
         launches.append(Launch(service, hash_, argv, made, shared, ports))
     return tuple(launches)
+
+
+def _with_paths(policy: Policy, root: str, environment: Mapping[str, str]) -> Policy:
+    """`policy` with the paths of unix sockets as they are: variables replaced, relative to `root`."""
+    if not policy.listen:
+        return policy
+    listens = (
+        one._replace(address=os.path.join(root, *expand((one.address,), environment)))
+        if one.kind.startswith("unix")
+        else one
+        for one in policy.listen
+    )
+    return policy._replace(listen=tuple(listens))
 
 
 def _env_files(context: Context, service: Service) -> Mapping[str, str]:

@@ -246,7 +246,8 @@ class RunOptions(NamedTuple):
     """What the command line says about one run: values for the engine, no flags' names.
 
     `grace` seconds before SIGKILL where a service has no `stop-timeout`; `base` asks for foreman's
-    port numbers; `strict` None leaves it to the project's file; `pty` None leaves it to devport.
+    port numbers; `strict` None leaves it to the project's file; `pty` None leaves it to devport. `goal` is
+    the task that the run is for: its end is the run's.
     """
 
     grace: float = GRACE
@@ -255,5 +256,6 @@ class RunOptions(NamedTuple):
     reassign: frozenset[str] = frozenset()
     env_wins: bool = False
     keep_going: bool = False
+    goal: str = ""
     pty: bool | None = None
     view: View = View()

@@ -18,7 +18,8 @@ from devport.engine.descendants import become_subreaper
 from devport.engine.group import shell_status
 from devport.engine.guard import Guardian
 from devport.engine.job import Job, Transition
-from devport.engine.lifecycle import AT_REST, DOWN, RESTART, UP, Event, Kind, Lifecycle, State
+from devport.engine.keyboard import Keyboard
+from devport.engine.lifecycle import AT_REST, DOWN, RESTART, UP, Event, Kind, State
 from devport.engine.log import Log
 from devport.engine.loop import Loop
 from devport.engine.memory import settle
@@ -26,22 +27,21 @@ from devport.engine.printer import Printer, Verbatim
 from devport.engine.process import Command, Spawner, Stdio
 from devport.engine.signals import Signals
 from devport.engine.sink import Sink
+from devport.engine.sources import Sources, lifecycle, words
 from devport.errors import DevportError, ExitStatus
-from devport.model import GRACE, View
+from devport.model import Policy, View
 from devport.project.environment import expand, own_variables
+from devport.registry.fields import MalformedError
 from devport.registry.locks import Holder, Lock, held, this_process
+from devport.registry.policy import from_json
 from devport.registry.record import Record, utc
 from devport.registry.store import Store
 
 HEARTBEAT = 30.0
 """Seconds between two notes of `last_up`; the only thing that wakes an idle supervisor."""
-HABIT = 1.0
-"""Seconds that a window stays behind a Ctrl-C."""
 STALLED = 1.0
 """Seconds that the window may take nothing once the service has ended."""
 _ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGQUIT}
-_CTRL_C, _CTRL_Z = 0x03, 0x1A
-_TYPED = 64 << 10  # bytes typed ahead that are kept while the service does not read
 
 
 def supervise(context: Context, hash_: str, lifeline: int, guardian: Guardian) -> int:
@@ -57,7 +57,11 @@ def supervise(context: Context, hash_: str, lifeline: int, guardian: Guardian) -
         # Whoever waits for the start reads the record; stderr is a window, or nothing at all.
         message = error.message
         if held(store.lock_path(hash_)) is None:
-            store.update(hash_, lambda old: old._replace(state=str(State.FAILED), error=message))
+            record = store.update(hash_, lambda old: old._replace(state=str(State.FAILED), error=message))
+            if record is not None:
+                from devport.herald import announce  # noqa: PLC0415 - on the way to an error
+
+                announce(store, record)
         raise
 
 
@@ -91,6 +95,13 @@ def port_of(record: Record) -> int | None:
     return given if isinstance(given, int) else record.port
 
 
+def _policy(record: Record) -> Policy:
+    try:
+        return from_json(record.policy)
+    except MalformedError as error:
+        raise DevportError(f"cannot supervise {record.label}: its record has not {error}") from error
+
+
 class Supervisor:
     """One run of `record`, whose lock is held."""
 
@@ -104,18 +115,20 @@ class Supervisor:
         become_subreaper()
         spawner = Spawner()
         self.window = is_tty(context.stdin) and is_tty(context.stdout)
-        self.log = Log(store.log_path(record.hash), self._say_in_window)
+        self.log = Log(store.log_path(record.hash), self._say_in_window, context.wall)
         self.sink = Sink(context.stdout)
         self.loop = Loop(Printer(self.sink, View(prefix=False), []), spawner, context.now)
         self.loop.observers.append(self.observe)
         self.stream = Verbatim(self.sink, self.log.write)
-        self.typed = bytearray()
-        self._pause = 0.02  # seconds until what was typed ahead is offered again
-        self.stay_until = 0.0
+        self.policy = _policy(record)
+        self.sources = Sources(self.loop, store, context)
         self.job = self._job()
         self.loop.jobs = [self.job]
+        self.keyboard = Keyboard(
+            self.loop, self.job, context.stdin if self.window else None, interactive=record.interactive
+        )
         # A window that takes nothing (a stopped tmux server) keeps nobody from ending.
-        self.loop.patience = lambda: STALLED if self.job.lifecycle.state in AT_REST else None
+        self.loop.reader.patience = lambda: STALLED if self.job.lifecycle.state in AT_REST else None
         self.control = self._control()
 
     def _control(self) -> Control | None:
@@ -129,7 +142,8 @@ class Supervisor:
                 self.loop,
                 {self.job.name: self.job},
                 lambda _job: facts,
-                ending=lambda: self.job.lifecycle.state in AT_REST,
+                ending=self._is_over,
+                greeted=self.sources.greeted,
             )
         except DevportError as error:
             self._say(f"{error.message}; other commands can only signal this supervisor")
@@ -141,22 +155,25 @@ class Supervisor:
         if self.window and "TERM" in self.context.environ:
             made["TERM"] = self.context.environ["TERM"]  # the window is tmux's, whatever was registered
         assert record.cmd is not None
-        argv = expand(record.cmd, made) if record.expand else record.cmd
+        argv = words(expand(record.cmd, made) if record.expand else record.cmd, self.policy)
         port = port_of(record)
         ports = {port, *record.ports.values()} if port else set()
         job = Job(
             record.label,
-            command=Command(argv, made, record.cwd, record.hash, umask=record.umask),
+            command=Command(argv, made, record.cwd, record.hash, umask=record.umask, limits=record.limits),
             stdio=Stdio(terminal=self._size(), interactive=True),
-            lifecycle=Lifecycle(
-                record.restart,
-                record.stop.signal,
-                GRACE if record.stop.grace is None else record.stop.grace,
-            ),
+            lifecycle=lifecycle(record.restart, record.stop, self.policy),
             stream=self.stream,
         )
-        job.check = lambda: self._obstacle(ports)
+        job.check = lambda: self._obstacle(ports - self.sources.ports_of(job))
+        job.say = lambda text: self._say(f"{job.name} {text}")
+        self.sources.attach(job, self.policy, record.stop, port)
         return job
+
+    def _is_over(self) -> bool:
+        """Nothing is to come any more; an ended service whose files are watched may run again."""
+        lifecycle = self.job.lifecycle
+        return lifecycle.state in AT_REST and not (lifecycle.wanted and self.policy.watch)
 
     def _obstacle(self, ports: set[int]) -> str | None:
         from devport.registry.ports import is_free  # noqa: PLC0415 - loaded where there is a port
@@ -183,16 +200,19 @@ class Supervisor:
         """Start the service, and supervise it until its end."""
         self.loop.watch(self.signals.descriptor, self._take_signals)
         self.loop.watch(self.lifeline, self._guardian_died)
-        modes = self._open_keyboard()
+        self.keyboard.open()
         self.loop.at(self.loop.now() + HEARTBEAT, self._heartbeat)
+        self.sources.begin()
         self.loop.send(self.job, UP)
+        self.sources.greet()
         lifecycle = self.job.lifecycle
         try:
-            self.loop.run(lambda: lifecycle.state in AT_REST and self.loop.now() >= self.stay_until)
+            self.loop.run(lambda: self._is_over() and self.loop.now() >= self.keyboard.stay_until)
         finally:
+            self.sources.close()
             if self.control is not None:
                 self.control.close()
-            self._close_keyboard(modes)
+            self.keyboard.close()
             self.log.close()
         if lifecycle.state is State.STOPPED:
             return ExitStatus.OK
@@ -208,12 +228,16 @@ class Supervisor:
             self._say(f"{self.job.name} {said.text}")
         if transition.event.kind is Kind.SPAWNED and self.job.process is not None:
             self.guardian.tell("group", self.job.process.pid)
-        if lifecycle.state is not transition.before:
+        if lifecycle.state is not transition.before or transition.event.kind is Kind.SPAWNED:
             self._note(state=str(lifecycle.state), error=lifecycle.fault)
 
     def _note(self, **fields: Any) -> None:
         process = self.job.process
-        run = {"pid": None if process is None else process.pid, "restarts": self.job.restarts}
+        run = {
+            "pid": None if process is None else process.pid,
+            "restarts": self.job.restarts,
+            "status": self.job.lifecycle.status,
+        }
         now = utc(self.context.wall())
         try:
             self.store.update(
@@ -265,71 +289,3 @@ class Supervisor:
     def _guardian_died(self) -> None:
         self.loop.unwatch(self.lifeline)
         self._wish(DOWN)
-
-    # the keyboard of the window
-
-    def _open_keyboard(self) -> list[Any] | None:
-        """Take every key as it is typed; returns the modes to go back to, None without a window."""
-        if not self.window:
-            return None
-        modes = termios.tcgetattr(self.context.stdin)
-        raw = [*modes[:6], list(modes[6])]
-        raw[0] &= ~(termios.BRKINT | termios.ICRNL | termios.INPCK | termios.ISTRIP | termios.IXON)
-        raw[1] &= ~termios.OPOST
-        raw[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG)
-        termios.tcsetattr(self.context.stdin, termios.TCSANOW, raw)
-        self.loop.watch(self.context.stdin, self._typed)
-        return modes
-
-    def _close_keyboard(self, modes: list[Any] | None) -> None:
-        if modes is not None:
-            try:
-                termios.tcsetattr(self.context.stdin, termios.TCSANOW, modes)
-            except termios.error:
-                pass  # the window is gone
-
-    def _typed(self) -> None:
-        """Keys go to the service; Ctrl-C ends it and us, Ctrl-Z restarts it, unless it is interactive."""
-        try:
-            keys = os.read(self.context.stdin, 4096)
-        except OSError:
-            keys = b""
-        if not keys:
-            self.loop.unwatch(self.context.stdin)
-            self._wish(DOWN)
-            return
-        if not self.record.interactive:
-            if _CTRL_C in keys:
-                self._stay_a_little()
-                self._wish(DOWN)
-            elif _CTRL_Z in keys:
-                self._wish(RESTART)
-            keys = keys.translate(None, bytes((_CTRL_C, _CTRL_Z)))
-        self.typed += keys[: _TYPED - len(self.typed)]
-        self._hand_over()
-
-    def _stay_a_little(self) -> None:
-        """Keep the window for a moment behind the last Ctrl-C.
-
-        With the window tmux shows its client the next one, and a second Ctrl-C, which is a habit, would
-        stop the service in that.
-        """
-        self.stay_until = self.loop.now() + HABIT
-        self.loop.at(self.stay_until, lambda: None)
-
-    def _hand_over(self) -> None:
-        """As much of what was typed as the service's terminal takes; the rest later, ever more rarely."""
-        process = self.job.process
-        if process is None or process.output is None:
-            self.typed.clear()
-            return
-        before = len(self.typed)
-        try:
-            del self.typed[: os.write(process.output, self.typed)]
-        except BlockingIOError:
-            pass
-        except OSError:
-            self.typed.clear()
-        if self.typed:
-            self._pause = min(self._pause * 2, HEARTBEAT) if len(self.typed) == before else 0.02
-            self.loop.at(self.loop.now() + self._pause, self._hand_over)

@@ -451,6 +451,19 @@ def test_down_with_nothing_to_stop(call, service):
 # wait
 
 
+def test_wait_for_a_project_that_has_run(call, service):
+    """What ended well is settled, what failed for good is named; neither is missing without a target."""
+    service("web", state="exited")
+    service("worker", state="stopped")
+    service("gone", state="failed", error="exited with status 3")  # an entry that the file has no more
+
+    assert call("wait", "--timeout", "0.01") == Result(0, "web has completed\n", "")
+    service("worker", state="failed", error="exited with status 3")
+    assert call("wait", "--timeout", "0.01") == Result(
+        1, "web has completed\n", "devport: cannot wait for worker: it failed: exited with status 3\n"
+    )
+
+
 def test_wait_for_a_project_that_does_not_run(call, service):
     """It really times out."""
     service("web")

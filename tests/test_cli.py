@@ -145,8 +145,10 @@ def test_version(call, argv):
 )
 @pytest.mark.parametrize("before", [(), ("help",), ("--help",)])
 def test_unknown_verb(call, before, verb, message):
-    """An unknown verb is one line with the nearest known one, status 2."""
-    assert call(*before, verb) == Result(2, "", f"devport: {message}\n")
+    """An unknown verb is named, with the nearest known one, and the usage in one line; status 2."""
+    expected = f"devport: {message}\nusage: devport COMMAND [options] [ARG...]\n"
+
+    assert call(*before, verb) == Result(2, "", expected)
 
 
 @pytest.mark.parametrize("verb", VERBS)

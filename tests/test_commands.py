@@ -199,6 +199,38 @@ def test_start_formation(started):
     assert started("--formation=web=1").names == ["web"]
 
 
+@pytest.mark.parametrize(
+    ("argv", "names"),
+    [
+        (("web.2",), ["web.2"]),
+        (("web.1",), ["web"]),
+        (("worker", "web.3", "web.1"), ["web.1", "web.3", "worker"]),
+        (("web", "web.2"), ["web.1", "web.2"]),
+        (("-c", "web=3", "web.2"), ["web.2"]),
+        (("-m", "web=3", "web.2"), ["web.2"]),
+        (("-m", "all=2", "web.2", "clock"), ["web.2", "clock.1", "clock.2"]),
+        (("-c", "web=3", "--except", "web.2,worker"), ["web.1", "web.3", "clock"]),
+    ],
+)
+def test_start_instances(started, argv, names):
+    """A single instance is called as `port`, `env` and what is shown call it."""
+    assert started(*argv).names == names
+
+
+def test_start_options_of_instances(started):
+    """So it is behind -q and --reassign, as far as it runs; what runs alone is called as the entry."""
+    assert started("-c", "web=2", "-q", "web.2,worker").options.view.quiet == {"web.2", "worker"}
+    assert started("-q", "web.1").options.view.quiet == {"web"}
+    assert started("web.2", "--reassign", "web.2").options.reassign == {"web.2"}
+
+
+def test_start_an_entry_with_a_dot(started, folder):
+    """What the file calls so is no instance of another."""
+    (folder / "devport.yaml").write_text("processes: {web: a, web.2: b}")
+
+    assert [service.entry for service in started("web.2").services] == ["web.2"]
+
+
 def test_start_says_what_is_left_out(call, folder, started):
     """A notice (the release entry runs only when named) is a line on stderr."""
     (folder / "Procfile").write_text("web: echo\nrelease: echo\n")
@@ -231,6 +263,13 @@ def test_warnings_are_said_once(call, folder, started, ran, verb):
             ("--reassign", "nope"),
             "cannot use --reassign: no entry is called nope (there is web, worker, clock)",
         ),
+        (
+            ("-c", "web=2", "web.3"),
+            "cannot find web.3: this run has no web.3 (-c web=3 has it)",
+        ),
+        (("-q", "web.2"), "cannot use --quiet: this run has no web.2 (-c web=2 has it)"),
+        (("--except", "web.2"), "cannot find web.2: this run has no web.2 (-c web=2 has it)"),
+        (("web", "--except", "web.1"), "nothing to run: the names and numbers given leave nothing"),
         (("-c", "web"), "cannot use -c web: expected NAME=NUMBER, found 'web'"),
         (("-c", "web=x"), "cannot use -c web=x: expected a number from 0 to 500 for web, found 'x'"),
         (("-m", "web=-1"), "cannot use -m web=-1: expected a number from 0 to 500 for web, found '-1'"),
@@ -375,6 +414,15 @@ def test_run_an_entry(ran):
     assert options == RunOptions(grace=3.0)
 
 
+def test_run_an_instance(ran):
+    """So does the name of an instance of one."""
+    function, _, service, extra, options = ran("--reassign", "web.2", "web.2", "--port")
+
+    assert (function, service.name, service.entry, service.instance) == ("run", "web.2", "web", 1)
+    assert (extra, options.reassign) == (("--port",), {"web.2"})
+    assert ran("ls.2")[0] == "run_command"
+
+
 def test_run_a_command(ran):
     """Any other first word is a command, with everything that follows."""
     function, project, argv, options = ran("ls", "-l", "--", "web")
@@ -468,6 +516,22 @@ def test_check_finds_errors(call, folder, content):
 
     assert (result.status, result.out, result.err.count("\n")) == (1, "", 1)
     assert result.err.startswith("devport: cannot ")
+
+
+@pytest.mark.parametrize(("made", "wrong"), [(None, "not there"), ("file", "no folder"), ("folder", None)])
+def test_check_working_directory(call, folder, made, wrong):
+    """One that is missing is a warning with its line; no error, because a build may make it."""
+    (folder / "devport.yaml").write_text("processes:\n  api: true\n  web:\n    exec: x\n    cwd: dist\n")
+    if made == "file":
+        (folder / "dist").write_text("")
+    elif made:
+        (folder / "dist").mkdir()
+    warning = f"devport.yaml:3: web: cwd: {folder}/dist is {wrong}"
+
+    assert call("check").err == "Valid devport.yaml detected (api, web)\n" + (
+        f"devport: warning: {warning}\n" if wrong else ""
+    )
+    assert json.loads(call("check", "--json").out)["warnings"] == ([warning] if wrong else [])
 
 
 def test_check_json(call, folder):

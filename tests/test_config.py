@@ -9,10 +9,23 @@ from hypothesis import strategies as st
 
 from devport.encoding import encode
 from devport.errors import DevportError, UsageError
-from devport.model import NOTHING, PortRequest, RestartPolicy, Service, StopPolicy
+from devport.model import (
+    DECLARED_MAX,
+    NOTHING,
+    Policy,
+    PortRequest,
+    Probe,
+    RestartPolicy,
+    Service,
+    StopPolicy,
+)
 from devport.project.config import parse
 from devport.project.process import Process
 from devport.project.procfile import Entry
+
+
+DECLARED = RestartPolicy(on="on_failure", max=DECLARED_MAX)
+CHECK = Policy(ready=Probe("tcp", automatic=True, period=0.1))
 
 
 def config(text, **options):
@@ -200,7 +213,7 @@ processes:
 """
     found = config(text)
 
-    assert found[1:] == (None, True, (20000, 20999), ("/srv/app/.env", "/home/me/.env"), ())
+    assert found[1:] == (None, True, (20000, 20999), ("/srv/app/.env", "/home/me/.env"), (), {})
     assert found.services == (
         Service(
             name="web",
@@ -215,12 +228,21 @@ processes:
             tailnet=True,
             pty=False,
             stop=StopPolicy(signal.SIGINT, 2.5),
-            restart=RestartPolicy(on="never"),
+            restart=DECLARED._replace(on="never"),
+            policy=CHECK,
+            ends_run=False,
             description="2024-01-01",
             source="devport.yaml:6",
         ),
         Service(
-            "short", "short", ("/bin/sh", "-c", "echo hi"), "/srv/app", source="devport.yaml:25", position=1
+            "short",
+            "short",
+            ("/bin/sh", "-c", "echo hi"),
+            "/srv/app",
+            restart=DECLARED,
+            ends_run=False,
+            source="devport.yaml:25",
+            position=1,
         ),
     )
 
@@ -230,15 +252,25 @@ def test_defaults():
     found = config("processes: {web: run}")
 
     assert found == (
-        (Service("web", "web", ("/bin/sh", "-c", "run"), "/srv/app", source="devport.yaml:1"),),
+        (
+            Service(
+                "web",
+                "web",
+                ("/bin/sh", "-c", "run"),
+                "/srv/app",
+                restart=DECLARED,
+                ends_run=False,
+                source="devport.yaml:1",
+            ),
+        ),
         None,
         None,
         None,
         None,
         (),
+        {},
     )
     assert found.services[0].environment is NOTHING
-    assert found.services[0].restart is None
 
 
 @pytest.mark.parametrize(
@@ -301,8 +333,8 @@ def test_paths(cwd, path):
 
 @pytest.mark.parametrize("spelling", ["{on: never}", "never", '"never"', "{'on': never}"])
 def test_restart_never(spelling):
-    """`never` is all there is in this version, in both spellings."""
-    assert process(f"restart: {spelling}").restart == RestartPolicy(on="never")
+    """A word, or a mapping with the word."""
+    assert process(f"restart: {spelling}").restart == DECLARED._replace(on="never")
 
 
 @pytest.mark.parametrize("spelling", ["[A=1, B=x=y, C=]", "{A: '1', B: x=y, C: ''}", '{A: 1, B: x=y, C: ""}'])
@@ -460,15 +492,16 @@ def web(line):
             "line 4: web: stop-timeout: expected seconds (a number, 0 or more), found '5s'",
         ),
         (
-            web("restart: always"),
-            "line 4: web: restart: expected never (the only one supported in this version)",
+            web("restart: alway"),
+            "line 4: web: restart: expected on-failure, always or never, found 'alway' (did",
         ),
-        (web("restart: {on: always}"), "line 4: web: restart: expected never (the only one"),
         (
-            web("restart: {max: 5}"),
-            "line 4: web: restart: max: only 'on: never' is supported in this version",
+            web("restart: {on: yes}"),
+            "line 4: web: restart: on: expected on-failure, always or never, found yes",
         ),
-        (web("restart: {}"), "line 4: web: restart: expected never (the only one"),
+        (web("restart: {max: -1}"), "line 4: web: restart: max: expected a number from 0 to 1000000000"),
+        (web("restart: {delay: 9, max-delay: 1}"), "line 4: web: restart: max-delay is shorter than delay"),
+        (web("restart: {success: [256]}"), "line 4: web: restart: success: expected a number from 0 to 255"),
         (web("shell: 1"), "line 4: web: shell: expected true, false or the path of a shell, found 1"),
         (web("ports: 8080"), "line 4: web: ports: expected a mapping NAME: {allocate: PORT}, found 8080"),
         (web("ports: {http: 8080}"), "line 4: web: ports: http: expected a mapping, found 8080"),

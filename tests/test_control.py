@@ -33,8 +33,9 @@ def refused(fields):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_for_all_services(verb):
-    """A verb alone means all services; only signal needs more."""
-    fields = {"id": 7, "do": verb, **({"number": 1} if verb == "signal" else {})}
+    """A verb alone means all services; only signal and hello need more."""
+    needed = {"signal": {"number": 1}, "hello": {"hash": "0123456789"}}
+    fields = {"id": 7, "do": verb, **needed.get(verb, {})}
 
     request = parse(fields)
 
@@ -409,6 +410,6 @@ def test_the_page_has_the_bounds():
     bounds = (client.LINE, client.FULL, LIMIT, client.BOUND, control.LOGS)
 
     assert bounds == (64 << 10, 64 << 10, 64 << 10, 1 << 20, 256 << 10)
-    assert (control.OWED, control.CLIENTS, control.FLUSH) == (16, 64, 0.5)
+    assert (control.OWED, control.CLIENTS, control.FLUSH) == (16, 256, 0.5)
     for line in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL):
         assert [json.loads(one) for one in line.splitlines()]

@@ -61,7 +61,7 @@ def test_verbs_exist(page):
 def test_keys_are_described():
     """Each key of devport.yaml has a heading of its own."""
     titles = {*re.findall(r"^#+ `([a-z-]+)`", (DOCS / "devport-yaml.md").read_text(), re.MULTILINE)}
-    keys = {key.replace("_", "-") for key in (*process._KEYS, *config._TOP)}
+    keys = {key.replace("_", "-") for key in (*process.KEYS, *config.TOP)}
 
     assert titles == keys | {"name", "allocate"}
 

@@ -365,6 +365,17 @@ def test_stop_returns_when_the_lock_is_free(context, store, record):
         assert process.wait() == -signal.SIGTERM
 
 
+def test_end_of_a_run_that_a_service_was_stopped_in(context, store, record):
+    """It ends with the run, and was not running before."""
+    web = record()
+    with holder_process(store, web, OBEDIENT) as process:
+        [row] = survey(context, store, [web])
+        outcomes = stop.stop(context, store, [row._replace(status=Status.STOPPED)], whole_runs=True)
+        process.wait()
+
+    assert [outcome.did for outcome in outcomes] == ["was not running"]
+
+
 def test_stop_that_fails_names_what_is_left(context, store, record):
     """After the grace and a little more it is an error with the pid of who is still there."""
     web = record(stop=StopPolicy(grace=0.0))
@@ -490,6 +501,15 @@ def test_restart_of_what_does_not_run(context, store, record, supervisor):
     assert supervisor.launched == [(["web"], True), (["api"], False)]
 
 
+@pytest.mark.parametrize("windows", [True, False])
+def test_restart_without_tmux(context, store, record, supervisor, windows):
+    """Whoever has tmux no more asks for no windows."""
+    web = record(run={"window": "@3"})
+    restart.restart(context, store, survey(context, store, [web]), windows=windows)
+
+    assert supervisor.launched == [(["web"], windows)]
+
+
 def test_restart_of_what_only_ran_in_a_terminal(context, store, record, supervisor):
     """Its environment was never stored, so nothing is started with a wrong one."""
     [error] = restarted(context, store, record(env=()))
@@ -538,7 +558,8 @@ def test_rm_leaves_nothing(context, store, record, hold):
     hold(web).release()
     logfile = store.log_path(web.hash)
     others = [store.log_path(api.hash), store.path(api.hash)]
-    for path in (store.socket_path(web.hash), logfile, f"{logfile}.1", f"{logfile}.3", others[0]):
+    logs_ = (f"{logfile}{end}" for end in ("", ".1", ".3", ".times", ".1.times"))
+    for path in (store.socket_path(web.hash), *logs_, others[0]):
         with open(path, "w", encoding="utf-8"):
             pass
 
@@ -617,7 +638,7 @@ def test_hangup_goes_to_the_supervisor(context, store, record):
     """HUP means: restart in place."""
     web = record()
     with holder_process(store, web, OBEDIENT) as process:
-        assert signalled(context, store, signal.SIGHUP, web) == ["got SIGHUP"]
+        assert signalled(context, store, signal.SIGHUP, web) == ["restarts"]
         assert process.wait() == -signal.SIGHUP
 
 
@@ -626,7 +647,7 @@ def test_hangup_of_a_foreground_run(context, store, record, hold, supervisor):
     web = record()
     hold(web, socket="/s", mode="foreground")
 
-    assert signalled(context, store, signal.SIGHUP, web) == ["restarted"]
+    assert signalled(context, store, signal.SIGHUP, web) == ["restarts"]
     assert supervisor.asked[-1][0] == "restart"
 
 
@@ -686,7 +707,10 @@ def test_wait_does_not_give_up_on_yesterdays_failure(context, store, record, hol
     clock = iter([0.0, 0.0, 0.5, 0.9, 1.1, 2.0])
     soon = Waiting(context._replace(now=lambda: next(clock)), store, web, 1000)
 
-    assert [soon._gave_up(None) for _ in range(4)] == ["", "", "", "it failed: given up"]
+    found = [soon._settled(None) for _ in range(4)]
+
+    assert found[:3] == [None, None, None]
+    assert found[3].error == "cannot wait for web: it failed: given up"
     timer = threading.Timer(0.05, lambda: hold(web, socket="/s"))
     timer.start()
     assert waited(context, store, web, seconds=20) == ["is ready"]
@@ -694,12 +718,43 @@ def test_wait_does_not_give_up_on_yesterdays_failure(context, store, record, hol
 
 
 def test_wait_for_what_ended_well(context, store, record):
-    """A service that did its work yesterday may be started again."""
+    """It is settled: nothing more is to come of it, and that is no failure."""
     web = record(state="exited", last_up=utc(context.wall()))
 
-    assert waited(context, store, web, seconds=0.02) == [
-        "cannot wait for web: it is not ready in time: it does not run"
-    ]
+    assert waited(context, store, web, seconds=0.02) == ["has completed"]
+
+
+def test_wait_does_not_believe_an_earlier_end(context, store, record, hold, supervisor):
+    """Another terminal may be just about to start it again, however recent the success is."""
+    web = record(state="exited", last_up=utc(context.wall()))
+    clock = iter([0.0, 0.0, 0.5, 0.9, 1.1])
+    soon = Waiting(context._replace(now=lambda: next(clock)), store, web, 1000)
+
+    assert [soon._settled(None) and soon._record.state for _ in range(4)] == [None, None, None, "exited"]
+    timer = threading.Timer(0.05, lambda: hold(web, socket="/s"))
+    timer.start()
+    assert waited(context, store, web, seconds=20) == ["is ready"]
+    timer.join()
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_wait_for_what_ends_well_meanwhile(store, hold, supervisor, gone, request):
+    """What its supervisor says of it, or has written down where it is gone, is that it has completed."""
+    context, record = map(request.getfixturevalue, ("context", "record"))
+    web = record()
+    lock = hold(web, socket="/s")
+
+    def end(_more):
+        store.update(web.hash, lambda old: old._replace(state="exited"))
+        if gone:
+            lock.release()
+        raise DevportError("cannot wait for web: it exited with status 0")
+
+    supervisor.replies["wait"] = end
+    if not gone:
+        supervisor.replies["status"] = status(web, state="exited", error=None, pid=None)
+
+    assert waited(context, store, web, seconds=1000) == ["has completed"]
 
 
 def test_wait_gives_up_when_it_is_told_so(context, store, record, hold, supervisor):
@@ -896,21 +951,33 @@ def test_output_of_a_foreground_run(context, store, record, hold, supervisor):
     web, api = record("web"), record("api")
     for one in (web, api):
         hold(one, socket="/s", mode="foreground")
-    logged = [{"service": "web.1", "text": "a\n"}, {"service": "api", "text": "b\n"}]
+    logged = [
+        {"service": "web.1", "text": "a\nd\n", "times": [[0, 1000.0], [2, 1002.0]]},
+        {"service": "api", "text": "b\n", "times": [[0, 1001.0]]},
+    ]
     supervisor.replies["logs"] = {"ok": True, "logs": logged}
     supervisor.streams = [[{"id": 1, "service": "web.1", "text": "c\udcff\n"}], [], None]
     names = {web.hash: "web", api.hash: "api"}
-    display = Display(context, ["web", "api"], as_json=False, colour=False)
+    display = output.Dated(context, ["web", "api"], as_json=True, colour=False)
 
     found = survey(context, store, [web, api], live=False)
     [source] = output.sources(store, found, names, follow=True)
-    source.show(display, 5)
+    for piece in output.merged([source], 5):
+        display.show(piece)
     assert [source.more(display) for _ in range(3)] == [True, False, False]
     assert source.ended
     display.end()
 
-    assert supervisor.asked == [("logs", {"services": [web.hash, api.hash], "lines": 5, "follow": True})]
-    assert printed(context) == b"web    | a\napi    | b\nweb    | c\xff\n"
+    asked = {"services": [web.hash, api.hash], "lines": 5, "follow": True, "times": True}
+    assert supervisor.asked == [("logs", asked)]
+    lines = [json.loads(line) for line in printed(context).splitlines()]
+    assert [(one["service"], one["line"]) for one in lines] == [
+        ("web", "a"),
+        ("api", "b"),
+        ("web", "d"),
+        ("web", "c\udcff"),
+    ]
+    assert [one["time"] for one in lines[:3]] == [f"1970-01-01T00:16:4{n}.000Z" for n in range(3)]
 
 
 def test_output_that_goes_to_a_terminal(context, store, record, hold):

@@ -96,7 +96,7 @@ def test_python_version():
 def test_py_typed():
     """The package says that it is typed, and the marker is installed with it."""
     assert (ROOT / "devport" / "py.typed").read_bytes() == b""
-    assert SETUP["options.package_data"]["devport"].split() == ["py.typed"]
+    assert SETUP["options.package_data"]["devport"].split() == ["py.typed", "devport.schema.json"]
     assert "Typing :: Typed" in SETUP["metadata"]["classifiers"]
 
 

@@ -33,6 +33,7 @@ from devport.encoding import decode, encode, printable
 from devport.errors import DevportError, ExitStatus
 from devport.inventory.rows import Row, Status
 from devport.registry.record import Record
+from devport.registry.store import Store
 from devport.tmux import Tmux, Window, window_of
 
 COLUMNS = (
@@ -60,7 +61,7 @@ def run(context: Context, argv: Sequence[str]) -> int:
     tmux = Tmux.of(context)
     window = window_of(record.run)
     if row.status is not Status.RUNNING:
-        return _show_last_output(context, row, tmux, window)
+        return _show_last_output(context, targets.store, row, tmux, window)
     if row.holder is not None and row.holder.mode in {"foreground", "run"}:
         raise DevportError(
             f"cannot attach to {record.label}: it runs in another terminal: {row.holder};"
@@ -80,7 +81,7 @@ def _show(context: Context, record: Record, tmux: Tmux, window: Window) -> int:
     if tmux.is_inside(window):
         tmux.switch(window)
         return ExitStatus.OK
-    if not (is_tty(context.stdin) and is_tty(context.stdout)):
+    if not _can_show(context, tmux, window):
         raise DevportError(
             f"cannot attach to {record.label}: this is no terminal;"
             f" devport logs -f {record.hashid} follows it"
@@ -90,15 +91,25 @@ def _show(context: Context, record: Record, tmux: Tmux, window: Window) -> int:
     return tmux.attach(window)
 
 
-def _show_last_output(context: Context, row: Row, tmux: Tmux, window: Window | None) -> int:
+def _can_show(context: Context, tmux: Tmux, window: Window) -> bool:
+    """Whether there is a client that can switch to the window, or a terminal for a new one."""
+    return tmux.is_inside(window) or (is_tty(context.stdin) and is_tty(context.stdout))
+
+
+def _show_last_output(context: Context, store: Store, row: Row, tmux: Tmux, window: Window | None) -> int:
     """What the window of a service that does not run still shows, if it is there for certain."""
     record = row.record
     if row.why:
         raise DevportError(f"cannot attach to {record.label}: {row.why}")
     again = f"devport restart {record.hashid}" if record.env else f"devport start -d {record.entry}".rstrip()
-    if window is None or not window.server or not tmux.exists(window):
-        raise DevportError(f"cannot attach to {record.label}: it is not running; {again} starts it")
-    context.say(f"devport: {record.label} is not running: this is what it printed last; {again} starts it")
+    what = f"it has failed: {printable(row.error)}" if row.state == "failed" else "it is not running"
+    if window is None or not window.server or not tmux.exists(window) or not _can_show(context, tmux, window):
+        # What has no log never ran in the background, and `logs` would have nothing to show.
+        logs = f"devport logs {record.hashid} shows its output, " * os.path.exists(
+            store.log_path(record.hash)
+        )
+        raise DevportError(f"cannot attach to {record.label}: {what}; {logs}{again} starts it")
+    context.say(f"devport: {record.label}: {what}: this is what it printed last; {again} starts it")
     return _show(context, record, tmux, window)
 
 
@@ -123,7 +134,9 @@ def _choose(context: Context, arguments: Arguments, targets: Targets) -> Record 
     hashes = list(running)
     number = _with_fzf(context, title, lines)
     if number is None:
-        number = _by_number(context, title, lines)
+        number = _by_number(
+            context, title, lines, [{names[hash_], row.label} for hash_, row in running.items()]
+        )
     return running[hashes[number - 1]].record if number else None
 
 
@@ -169,8 +182,11 @@ def _with_fzf(context: Context, title: str, lines: Sequence[str]) -> int | None:
     return 0 if done.returncode in NOTHING_CHOSEN else None
 
 
-def _by_number(context: Context, title: str, lines: Sequence[str]) -> int:
-    """The number that is typed; 0 for an empty line or the end of input."""
+def _by_number(context: Context, title: str, lines: Sequence[str], names: Sequence[set[str]]) -> int:
+    """The number that is typed, or that of the name; 0 for an empty line or the end of input.
+
+    `names` holds what each line may be called.
+    """
     digits = len(str(len(lines)))
     context.write(context.stdout, f"{'':>{digits}}  {title}\n")
     for number, line in enumerate(lines, 1):
@@ -182,3 +198,9 @@ def _by_number(context: Context, title: str, lines: Sequence[str]) -> int:
             return 0
         if re.fullmatch(r"[0-9]{1,9}", typed) and 1 <= int(typed) <= len(lines):
             return int(typed)
+        meant = [number for number, known in enumerate(names, 1) if typed in known]
+        if len(meant) == 1:
+            return meant[0]
+        numbers = f"1 to {len(lines)}" if len(lines) > 1 else "1"
+        wrong = f"several are called {printable(typed)}" if meant else f"no such number: {printable(typed)}"
+        context.write(context.stdout, f"{wrong}; {numbers}" + (", or a name" * (not meant)) + "\n")

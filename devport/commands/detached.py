@@ -36,15 +36,22 @@ def start_entries(
     for name in _FOREGROUND_ONLY:
         if arguments.flag(name):
             raise arguments.wrong(f"option {name} does not go with -d")
-    records, ports = launch.enroll(context, project, services, options)
-    outcomes = background.launch(context, records, windows=not arguments.flag("--no-tmux"), port=ports)
-    failed = _say(context, outcomes)
+    outcomes = launched(context, arguments, project, services, options)
+    failed = say(context, outcomes)
     rows = survey(context, Store(context.state_dir), _exposed(context, outcomes))
     if arguments.flag("--json") or not is_tty(context.stdout):
         context.write(context.stdout, json.dumps([fields(one) for one in rows], indent=2) + "\n")
     else:
         show(context, arguments, rows)
     return failed
+
+
+def launched(
+    context: Context, arguments: Arguments, project: Project, services: Sequence[Service], options: RunOptions
+) -> tuple[background.Outcome, ...]:
+    """What came of starting `services` in the background."""
+    records, ports = launch.enroll(context, project, services, options)
+    return background.launch(context, records, windows=not arguments.flag("--no-tmux"), ports=ports)
 
 
 def start_command(context: Context, arguments: Arguments, command: tuple[str, ...]) -> int:
@@ -62,11 +69,12 @@ def start_command(context: Context, arguments: Arguments, command: tuple[str, ..
     for warning in warnings:
         context.say(f"devport: warning: {warning}")
     project = Project(service.cwd, "", (), env=env)
+    # There is one service only, which NAMES may call by its name, key or hash.
     reassign = frozenset({service.name} if arguments.names("--reassign") else ())
-    options = run_options(arguments, reassign=reassign)._replace(base=None)
+    options = run_options(arguments, reassign=reassign)
     [record], _ = launch.enroll(context, project, [service], options)
     outcomes = background.launch(context, [record], windows=not arguments.flag("--no-tmux"))
-    failed = _say(context, outcomes)
+    failed = say(context, outcomes)
     [row] = survey(context, Store(context.state_dir), _exposed(context, outcomes))
     context.write(context.stdout, json.dumps(fields(row), indent=2) + "\n")
     return failed
@@ -76,10 +84,8 @@ def _service(context: Context, arguments: Arguments, command: tuple[str, ...]) -
     key, policy = arguments.text("--key"), arguments.text("--restart")
     if key is not None:
         check_key(key)
-    if policy is not None:
-        policy = policy.replace("-", "_")
-        if policy not in get_args(RestartOn):
-            raise arguments.wrong(f"--restart is on_failure, always or never, not {policy}")
+    if policy is not None and policy.replace("-", "_") not in get_args(RestartOn):
+        raise arguments.wrong(f"--restart is on_failure, always or never, not {policy}")
     port_env = arguments.text("--port-env")
     if port_env is not None and not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", port_env):
         raise arguments.wrong(f"--port-env: {printable(port_env)!r} is no name of a variable")
@@ -94,15 +100,15 @@ def _service(context: Context, arguments: Arguments, command: tuple[str, ...]) -
         port_env=port_env or "PORT",
         no_port=arguments.flag("--no-port"),
         tailnet=arguments.flag("--tailnet"),
-        restart=None if policy is None else RestartPolicy(on=policy),  # type: ignore[arg-type]
+        restart=None if policy is None else RestartPolicy(on=policy.replace("-", "_")),  # type: ignore[arg-type]
     )
 
 
-def _say(context: Context, outcomes: Sequence[background.Outcome]) -> int:
+def say(context: Context, outcomes: Sequence[background.Outcome]) -> int:
     """Tell what ran already and what does not run as it should; returns the status."""
     for one in outcomes:
         beginning = f"cannot start {one.record.label}: "
-        if one.error and not one.fresh:
+        if one.error and not one.fresh and one.holder is not None:
             context.say(f"devport: {one.record.label} is already running, and fails: {one.error}")
         elif one.error:
             context.say(f"devport: {beginning}{one.error.removeprefix(beginning)}")

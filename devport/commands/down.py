@@ -2,8 +2,9 @@
 
 usage: devport down [options]
 
-Foreground runs end with all their services. Ports stay reserved. What was
-started without a file (devport start -- COMMAND) belongs to no project.
+What needs others is stopped before those are. Foreground runs end with all
+their services. Ports stay reserved. What was started without a file (devport
+start -- COMMAND) belongs to no project.
 
 Options:
   -f FILE, --procfile FILE, --file FILE
@@ -23,7 +24,7 @@ from devport.commands.arguments import parse
 from devport.commands.report import report
 from devport.commands.targets import Targets
 from devport.context import Context
-from devport.inventory.stop import stop
+from devport.inventory.order import stop_in_order
 
 
 def run(context: Context, argv: Sequence[str]) -> int:
@@ -31,8 +32,8 @@ def run(context: Context, argv: Sequence[str]) -> int:
     arguments = parse(__doc__, argv)
     targets = Targets(context, arguments)
     # What a foreground run has stopped still keeps the run from ending.
-    rows = [one for one in targets.rows(targets.here(), live=False) if one.holder is not None or one.why]
-    outcomes = stop(context, targets.store, rows, whole_runs=True)
+    rows = [one for one in targets.rows(targets.here()) if one.holder is not None or one.why]
+    outcomes = stop_in_order(context, targets.store, rows, targets.snapshot.records, whole_runs=True)
     if not rows:
         context.say("devport: nothing of this project is running")
     return report(context, outcomes, as_json=arguments.flag("--json"))

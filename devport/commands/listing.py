@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from devport.commands.arguments import Arguments
+from devport.commands.states import word, words
 from devport.commands.view import colour
 from devport.context import Context, is_tty
 from devport.inventory.rows import Row, Status, fields
@@ -37,7 +38,7 @@ def _table(context: Context, rows: Sequence[Row], coloured: bool) -> str:
     columns = (
         Column("NAME"),
         Column("PROJECT", cut=2),
-        Column("STATUS"),
+        Column("STATUS", cut=3),
         Column("PORT", right=True),
         Column("UPTIME", right=True),
         Column("RESTARTS", right=True),
@@ -67,7 +68,7 @@ def _cells(one: Row, used: "Mapping[int, Usage]", home: str, coloured: bool) -> 
     return [
         Cell(one.label),
         Cell(_shortened(one.record.project or one.record.cwd, home)),
-        Cell(_status(one), _shade(one) if coloured else ""),
+        Cell(words(one), _shade(one) if coloured else ""),
         Cell("" if port is None else str(port)),
         Cell(duration(uptime) if isinstance(uptime, (int, float)) else ""),
         Cell("" if one.restarts is None else str(one.restarts)),
@@ -77,18 +78,11 @@ def _cells(one: Row, used: "Mapping[int, Usage]", home: str, coloured: bool) -> 
     ]
 
 
-def _status(one: Row) -> str:
-    """One word: running, or what it is instead."""
-    if one.status is Status.RUNNING:
-        return "running" if one.state in ("ready", "") else one.state
-    return one.state if one.status is Status.STOPPED else str(one.status)
-
-
 def _shade(one: Row) -> str:
     from colorama import Fore, Style  # noqa: PLC0415 - only when colour is on
 
-    match _status(one):
-        case "running":
+    match word(one):
+        case "running" | "ready":
             return str(Fore.GREEN)
         case "failed" | "backoff" | "corrupt" | "unknown":
             return str(Fore.RED)

@@ -5,12 +5,13 @@ usage: devport logs [options] [--] [TARGET...]
 A TARGET is an entry of this project (web, or web.2), a key, the first digits of
 a hash (3 or more), or a port. Without one, all of this project. Of a background
 service the log is shown (the last 40 MB are kept), of one in another terminal
-what its run remembers (64 KB). A reader that is no terminal gets plain text.
+what its run remembers (64 KB). Several are merged by time, which is known to the
+second. A reader that is no terminal gets plain text.
 
 Options:
   -f, --follow          go on until Ctrl-C, through restarts of the services
   -n LINES, --lines LINES
-                        so many lines of each (default 100)
+                        so many lines of each service (default 100)
   --file FILE, --procfile FILE
                         the project that TARGETs are entries of
   --root DIR            the folder of that project
@@ -18,7 +19,7 @@ Options:
                         auto, always or never
   --no-colour, --no-color
                         the same as --color never; so is NO_COLOR=1
-  --json                a JSON object for each line: service, line
+  --json                a JSON object for each line: time, service, line
   -h, --help            show this text
 
 For example:
@@ -36,8 +37,7 @@ from devport.commands.targets import Targets
 from devport.commands.view import colour
 from devport.context import Context, is_tty, wait_until
 from devport.errors import ExitStatus
-from devport.inventory.display import Display
-from devport.inventory.output import Source, sources
+from devport.inventory.output import Dated, Source, merged, sources
 
 LINES = 100
 
@@ -51,16 +51,16 @@ def run(context: Context, argv: Sequence[str]) -> int:
     names = labels([one.record for one in rows])
     coloured = colour(arguments, context.environ, terminal=is_tty(context.stdout))
     found = list(sources(targets.store, rows, names, follow=follow))
-    display = Display(context, list(names.values()), as_json=arguments.flag("--json"), colour=coloured)
-    for source in found:
-        source.show(display, lines)
+    display = Dated(context, list(names.values()), as_json=arguments.flag("--json"), colour=coloured)
+    for piece in merged(found, lines):
+        display.show(piece)
     if follow:
         _follow(display, found)
     display.end()
     return ExitStatus.PIPE if display.closed else ExitStatus.OK
 
 
-def _follow(display: Display, found: Sequence[Source]) -> None:
+def _follow(display: Dated, found: Sequence[Source]) -> None:
     """Show what comes until the reader has gone, or nothing can come any more."""
 
     def step() -> bool:

@@ -9,7 +9,8 @@ here may be a key, the first digits of a hash or a port of any service.
 
 Options:
   -f FILE, --procfile FILE, --file FILE
-                        the Procfile or devport.yaml; - is standard input
+                        the Procfile or devport.yaml; - is standard input; of
+                        several devport.yaml the later wins, key by key
   --root DIR            run there, and read .env there, not beside FILE
   -e FILES, --env FILES
                         env files instead of .env; of several the later wins

@@ -22,6 +22,8 @@ def report(context: Context, outcomes: Sequence[Outcome], *, as_json: bool) -> i
             context.say(f"devport: {one.error}")
         elif not as_json:
             context.write(context.stdout, f"{printable(names[one.record.hash])} {one.did}\n")
+    if any(one.late for one in outcomes):
+        return ExitStatus.TIMEOUT
     return ExitStatus.FAILED if any(one.error for one in outcomes) else ExitStatus.OK
 
 

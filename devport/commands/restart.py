@@ -10,6 +10,7 @@ Options:
   -f FILE, --procfile FILE, --file FILE
                         the project that TARGETs are entries of
   --root DIR            the folder of that project
+  --no-tmux             what does not run gets no window: a daemon, with a log
   --json                a JSON array: hash, name, result, error...
   -h, --help            show this text
 
@@ -32,4 +33,5 @@ def run(context: Context, argv: Sequence[str]) -> int:
     arguments = parse(__doc__, argv)
     targets = Targets(context, arguments)
     rows = targets.rows(targets.records(arguments.words, unregistered=True))
-    return report(context, restart(context, targets.store, rows), as_json=arguments.flag("--json"))
+    outcomes = restart(context, targets.store, rows, windows=not arguments.flag("--no-tmux"))
+    return report(context, outcomes, as_json=arguments.flag("--json"))

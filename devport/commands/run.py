@@ -4,13 +4,14 @@ usage: devport run [options] [--] NAME [ARG...]
        devport run [options] [--] COMMAND [ARG...]
 
 Terminal, standard input and exit status pass through. Where the first word is
-an entry of the project, that runs on its port, the ARGs after its own; else the
-words are a command. Options stand before the first word: what follows it is the
-command's.
+an entry of the project (web, or web.2 for its second instance), that runs on
+its port, the ARGs after its own; else the words are a command. Options stand
+before the first word: what follows it is the command's.
 
 Options:
   -f FILE, --procfile FILE, --file FILE
-                        the Procfile or devport.yaml; - is standard input
+                        the Procfile or devport.yaml; - is standard input; of
+                        several devport.yaml the later wins, key by key
   --root DIR            run there, and read .env there, not beside FILE
   -e FILES, --env FILES
                         env files instead of .env; of several the later wins
@@ -35,7 +36,6 @@ from devport.commands import selection
 from devport.commands.arguments import parse
 from devport.commands.options import run_options
 from devport.context import Context
-from devport.project import formation
 
 
 def run(context: Context, argv: Sequence[str]) -> int:
@@ -43,14 +43,13 @@ def run(context: Context, argv: Sequence[str]) -> int:
     arguments = parse(__doc__, argv, options_first=True)
     project = selection.project_if_any(arguments, context)
     selection.warn(context, project.warnings)
-    reassign = arguments.names("--reassign")
-    formation.check_names(reassign, project.services, "--reassign")
     first, *rest = arguments.words
-    entry = next((service for service in project.services if service.entry == first), None)
+    entry = selection.found(project.services, first)
+    reassign = selection.called(
+        arguments.names("--reassign"), project, [entry] if entry else (), "--reassign"
+    )
     if entry is None:
         # A command has no port, so PORT is a variable like any other to it.
         return passthrough.run_command(context, project, arguments.words, run_options(arguments))
-    options = run_options(
-        arguments, environ=context.environ, env_files=project.env, reassign=frozenset(reassign)
-    )
+    options = run_options(arguments, environ=context.environ, env_files=project.env, reassign=reassign)
     return passthrough.run(context, project, entry, tuple(rest), options)

@@ -4,9 +4,11 @@ usage: devport start [options] [NAME...]
        devport start -d [options] [NAME...]
        devport start [options] -- COMMAND [ARG...]
 
-Without a NAME every entry runs, except one called release, which has to be
-named. The first exit ends the run, and its status is devport's. Options that
-take a list may be repeated.
+Without a NAME every service runs that starts by itself (a Procfile's release
+has to be named), and the tasks that they need. What a NAME needs starts as
+well. web.2 is the second instance of web, and no other; @backend is a group.
+The first exit ends the run, and its status is devport's. Options that take a
+list may be repeated.
 
 With -d each entry runs in the background, in a window of the tmux session
 devport, and start returns. So does a COMMAND behind --, which needs no
@@ -14,7 +16,8 @@ project and is given to no shell.
 
 Which project:
   -f FILE, --procfile FILE, --file FILE
-                        the Procfile or devport.yaml; - is standard input
+                        the Procfile or devport.yaml; - is standard input; of
+                        several devport.yaml the later wins, key by key
   --root DIR            run there, and read .env there, not beside FILE
   -e FILES, --env FILES
                         env files instead of .env; of several the later wins
@@ -26,6 +29,9 @@ Which entries, how many:
   -m LIST, --formation LIST
                         instances, as in all=1,web=2; of others none, or as
                         many as all says
+
+  --mode MODE           what starts with these: before (if not said), what they
+                        need; after, what needs them; all, both; single, nothing
 
 Ports and environment:
   -p BASE, --port BASE  count ports from BASE, 100 an entry, as foreman does
@@ -74,15 +80,16 @@ For example:
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from devport import foreground
-from devport.commands import selection
+from devport.commands import selection, standing
 from devport.commands.arguments import Arguments, parse
 from devport.commands.options import run_options
 from devport.commands.view import view
 from devport.context import Context
 from devport.model import Project, RunOptions, Service
-from devport.project import formation
+from devport.project import formation, graph
 
 
 def run(context: Context, argv: Sequence[str]) -> int:
@@ -94,18 +101,36 @@ def run(context: Context, argv: Sequence[str]) -> int:
         return detached.start_command(context, parse(__doc__, argv[:place]), tuple(argv[place + 1 :]))
     arguments = parse(__doc__, argv)
     _refuse(arguments, COMMAND_ONLY, "goes with a COMMAND behind --")
+    return begin(context, arguments, plan(context, arguments))
+
+
+class Plan(NamedTuple):
+    """What a command line starts, and how."""
+
+    project: Project
+    services: tuple[Service, ...]
+    options: RunOptions
+
+
+def plan(context: Context, arguments: Arguments) -> Plan:
+    """What `arguments` ask for; whatever is to be said about it has been said."""
     project = selection.project(arguments, context)
     selection.warn(context, project.warnings)
-    options = _options(arguments, context, project)
     services, notices = _services(arguments, project)
+    options = _options(arguments, context, project, services)
     for notice in notices:
         context.say(f"devport: {notice}")
-    if arguments.flag("--detach"):
-        from devport.commands import detached  # noqa: PLC0415
+    return Plan(project, standing.due(context, project, services, arguments.words), options)
 
-        return detached.start_entries(context, arguments, project, services, options)
+
+def begin(context: Context, arguments: Arguments, planned: Plan) -> int:
+    """Start what is planned, here or in the background."""
+    if arguments.flag("--detach"):
+        from devport.commands import detached  # noqa: PLC0415 - the foreground pays for none of it
+
+        return detached.start_entries(context, arguments, *planned)
     _refuse(arguments, ("--no-tmux",), "goes with -d")
-    return foreground.start(context, project, services, options)
+    return foreground.start(context, *planned)
 
 
 COMMAND_ONLY = ("--key", "--cwd", "--port-env", "--no-port", "--restart", "--tailnet")
@@ -117,16 +142,19 @@ def _refuse(arguments: Arguments, names: Sequence[str], why: str) -> None:
             raise arguments.wrong(f"option {name} {why}")
 
 
-def _options(arguments: Arguments, context: Context, project: Project) -> RunOptions:
-    quiet, reassign = arguments.names("--quiet"), arguments.names("--reassign")
-    formation.check_names(quiet, project.services, "--quiet")
-    formation.check_names(reassign, project.services, "--reassign")
+def _options(
+    arguments: Arguments, context: Context, project: Project, services: Sequence[Service]
+) -> RunOptions:
+    quiet, reassign = (
+        selection.called(arguments.names(option), project, services, option)
+        for option in ("--quiet", "--reassign")
+    )
     return run_options(
         arguments,
         environ=context.environ,
         env_files=project.env,
-        view=view(arguments, context, frozenset(quiet)),
-        reassign=frozenset(reassign),
+        view=view(arguments, context, quiet),
+        reassign=reassign,
     )
 
 
@@ -136,10 +164,7 @@ def _services(arguments: Arguments, project: Project) -> tuple[tuple[Service, ..
         for short, name in (("-c", "--concurrency"), ("-m", "--formation"))
         if (texts := arguments.texts(name))
     }
-    return formation.select(
-        project.services,
-        tuple(dict.fromkeys(arguments.words)),
-        except_=arguments.names("--except"),
-        concurrency=counts.get("-c"),
-        formation=counts.get("-m"),
-    )
+    names = tuple(dict.fromkeys(arguments.words))
+    mode: graph.Mode = arguments.choice("--mode", graph.MODES) or "before"  # type: ignore[assignment]
+    except_ = arguments.names("--except")
+    return selection.choose(project, names, except_, counts.get("-c"), counts.get("-m"), mode)

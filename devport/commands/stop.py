@@ -4,8 +4,9 @@ usage: devport stop [options] [--] TARGET...
 
 A TARGET is an entry of this project (web, or web.2), a key, the first digits of
 a hash (3 or more), or a port. Returns when the services are gone and their
-ports free; the ports stay reserved. A foreground run goes on without the
-service.
+ports free; the ports stay reserved. Of several, what needs others is stopped
+before those are; what is not named goes on. A foreground run goes on without
+the service.
 
 Options:
   -f FILE, --procfile FILE, --file FILE
@@ -25,7 +26,7 @@ from devport.commands.arguments import parse
 from devport.commands.report import report
 from devport.commands.targets import Targets
 from devport.context import Context
-from devport.inventory.stop import stop
+from devport.inventory.order import needing, stop_in_order
 
 
 def run(context: Context, argv: Sequence[str]) -> int:
@@ -33,4 +34,11 @@ def run(context: Context, argv: Sequence[str]) -> int:
     arguments = parse(__doc__, argv)
     targets = Targets(context, arguments)
     rows = targets.rows(targets.records(arguments.words, unregistered=True))
-    return report(context, stop(context, targets.store, rows), as_json=arguments.flag("--json"))
+    records = targets.snapshot.records
+    outcomes = stop_in_order(context, targets.store, rows, records)
+    status = report(context, outcomes, as_json=arguments.flag("--json"))
+    for one in rows:
+        if names := [] if one.holder is None else needing(targets.store, one.record, records):
+            who = f"{', '.join(names)} {'needs' if len(names) == 1 else 'need'}"
+            context.say(f"devport: {who} {one.label}, which is stopped now")
+    return status

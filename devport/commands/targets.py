@@ -33,7 +33,9 @@ class Targets:
 
     def _root(self) -> str | None:
         """The project's root; None where there is no project, which is no error: keys work everywhere."""
-        file, root = self._arguments.text("--file"), self._arguments.text("--root")
+        # Of several files the first one's folder is the root.
+        file = next(iter(self._arguments.texts("--file")), None)
+        root = self._arguments.text("--root")
         try:
             return load.find(self.context, file, root, None).root
         except DevportError as error:

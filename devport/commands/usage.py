@@ -3,7 +3,7 @@
 docopt judges whether the words fit the usage. The options are read here first, because docopt says
 nothing useful about a mistyped one, takes abbreviations that the next release may make ambiguous,
 knows one long spelling an option and, with two usage lines, counts a repeated option's value twice.
-An option given twice: the later wins, but lists (of FILES, NAMES, or a LIST) add up.
+An option given twice: the later wins, but lists (of FILES, NAMES, a LIST, or one FILE each) add up.
 Knows neither the project nor what any option means.
 """
 
@@ -16,7 +16,7 @@ from devport.errors import DevportError, UsageError, nearest
 # Patterns as text: `devport --version` compiles none of them.
 _BLOCK = r"(?m)^usage: devport (\S+).*(?:\n[ \t].*)*"
 _OPTION = r"(?m)^ +(-\S.*?)(?:  |$)"
-_LISTS = frozenset({"FILES", "NAMES", "LIST"})
+_LISTS = frozenset({"FILE", "FILES", "NAMES", "LIST"})
 _REQUIRED = r"\[--\] ([A-Z]+)"
 _HELP = ("-h", "--help")
 

@@ -4,8 +4,10 @@ usage: devport wait [options] [--] [TARGET...]
 
 A TARGET is an entry of this project (web, or web.2), a key, the first digits of
 a hash (3 or more), or a port. Without one, every service of this project that
-runs; while none does, that one begins is waited for. A service that has failed
-for good ends the wait at once.
+runs or has ended by itself; where there is none, that one begins is waited for.
+Returns when each is ready, has completed (tasks are to complete), or has failed
+for good, or waits for what nobody starts. Status 1 where one has failed, 124
+where the time was too short; then it says what was waited for, and why.
 
 Options:
   -t SECONDS, --timeout SECONDS
@@ -24,13 +26,15 @@ For example:
 import os
 from collections.abc import Sequence
 
+from devport.commands import selection
 from devport.commands.arguments import Arguments, parse
+from devport.commands.progress import Progress
 from devport.commands.report import report
 from devport.commands.targets import Targets
 from devport.context import Context, wait_until
-from devport.errors import DevportError
+from devport.errors import DevportError, ExitStatus
 from devport.inventory.outcome import Outcome
-from devport.inventory.readiness import wait
+from devport.inventory.readiness import ENDED, wait
 from devport.registry.record import Record
 from devport.registry.store import Store
 
@@ -43,23 +47,26 @@ def run(context: Context, argv: Sequence[str]) -> int:
     seconds = arguments.seconds("--timeout", TIMEOUT)
     until = context.now() + seconds
     targets = Targets(context, arguments)
-    if arguments.words:
-        outcomes = wait(context, targets.store, targets.records(arguments.words, unregistered=True), until)
-    else:
-        targets.here()  # an error where there is no project; TARGETs work everywhere
-        outcomes = _project(context, arguments, until)
-        if not outcomes:
-            raise DevportError(f"cannot wait: nothing of this project has begun to run in {seconds:g} s")
+    with Progress(context) as progress:
+        if arguments.words:
+            records = targets.records(arguments.words, unregistered=True)
+            outcomes = wait(context, targets.store, records, until, show=progress.show)
+        else:
+            targets.here()  # an error where there is no project; TARGETs work everywhere
+            outcomes = _project(context, arguments, until, progress)
+    if not outcomes:
+        why = f"cannot wait: nothing of this project has begun to run in {seconds:g} s"
+        raise DevportError(why, ExitStatus.TIMEOUT)
     return report(context, outcomes, as_json=arguments.flag("--json"))
 
 
-def _project(context: Context, arguments: Arguments, until: float) -> list[Outcome]:
+def _project(context: Context, arguments: Arguments, until: float, progress: Progress) -> list[Outcome]:
     """What came of all services of the project, those included that begin while others are waited for."""
     project = _Project(context, arguments)
     outcomes: dict[str, Outcome] = {}
-    wait_until(lambda: bool(project.running()), until - context.now())
-    while fresh := [record for record in project.running() if record.hash not in outcomes]:
-        done = wait(context, project.targets.store, fresh, until)
+    wait_until(lambda: bool(project.begun()), until - context.now())
+    while fresh := [record for record in project.begun() if record.hash not in outcomes]:
+        done = wait(context, project.targets.store, fresh, until, show=progress.show, lenient=True)
         outcomes.update({one.record.hash: one for one in done})
     return list(outcomes.values())
 
@@ -72,6 +79,7 @@ class _Project:
         self._seen = self._changed()
         self.targets = Targets(context, arguments)
         self._records = self.targets.here()
+        self._entries: set[str] | None = None
 
     def _changed(self) -> int:
         try:
@@ -79,11 +87,23 @@ class _Project:
         except OSError:
             return 0
 
-    def running(self) -> list[Record]:
-        """Those whose locks are held."""
+    def begun(self) -> list[Record]:
+        """Those whose locks are held, and those that ended by themselves."""
         if (changed := self._changed()) != self._seen:
             self._seen = changed
             self.targets = Targets(self._context, self._arguments)
             self._records = self.targets.here()
         rows = self.targets.rows(self._records, live=False)
-        return [one.record for one in rows if one.holder is not None]
+        return [one.record for one in rows if one.holder is not None or self._has_ended(one.record)]
+
+    def _has_ended(self, record: Record) -> bool:
+        """Whether `record` tells how a service ended; not of an entry that the file has no more."""
+        if record.state not in ENDED:
+            return False
+        if self._entries is None:
+            try:
+                services = selection.project(self._arguments, self._context).services
+                self._entries = {service.entry for service in services}
+            except DevportError:
+                self._entries = {one.entry for one in self._records}  # what is wrong there is not for us
+        return record.entry in self._entries

@@ -31,6 +31,8 @@ def announcement(  # noqa: PLR0911 - one line for each thing there is to say
         failed["status"] = shell_status(lifecycle.status)
     if state is State.FAILED and before is not state:
         return Announcement(f"failed: {lifecycle.fault}", failed)
+    if (said := _readiness(transition)) is not None:
+        return said
     if event.kind is Kind.SPAWN_FAILED and state is State.BACKOFF:
         return Announcement(f"did not start: {lifecycle.fault}", failed)
     if event.kind is Kind.EXITED and before in _ALIVE:
@@ -42,6 +44,17 @@ def announcement(  # noqa: PLR0911 - one line for each thing there is to say
         return Announcement(f"is being stopped: {lifecycle.fault}", {"event": "unhealthy"})
     if before in _ENDING and state not in _ENDING and lifecycle.cause is not Cause.ENDED:
         return Announcement("stopped", {"event": "stopped", "status": shell_status(lifecycle.status or 0)})
+    return None
+
+
+def _readiness(transition: Transition) -> Announcement | None:
+    """A probe's news; a service without one is ready when it is started, which is said anyway."""
+    job, before, event = transition
+    state = job.lifecycle.state
+    if event.kind is Kind.READY and before is State.STARTING and state is State.READY:
+        return Announcement("is ready", {"event": "ready"})
+    if event.kind is Kind.UNREADY and before is State.READY and state is State.STARTING:
+        return Announcement(f"is not ready: {event.reason}", {"event": "not ready", "reason": event.reason})
     return None
 
 

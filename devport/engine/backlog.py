@@ -1,22 +1,33 @@
 """The last of what a service printed, for whoever asks later: bytes, bounded, lines known by their LF.
 
-Pure. `total` counts everything ever added, so that a position in the output means something even
-after its bytes are gone.
+`total` counts everything ever added, so that a position in the output means something even after its
+bytes are gone. When the bytes came is known to the second, of what is old less exactly.
 """
 
+import time
+from collections.abc import Callable
+
 LIMIT = 64 << 10
+MARKS = 256
+"""Marks of time that are kept."""
+MARK_EVERY = 1.0
+"""Seconds that pass at least between two of them."""
 
 
 class Backlog:
     """At least the last `limit` bytes, and never more than twice as many."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
-        self.limit = limit
+    def __init__(self, limit: int = LIMIT, wall: Callable[[], float] = time.time) -> None:
+        self.limit, self.wall = limit, wall
         self.total = 0
         self._held = bytearray()
+        self._marks: list[tuple[int, float]] = []  # from this position on: when it came
 
     def add(self, chunk: bytes) -> None:
         """Take in `chunk`; copies `limit` bytes of it at most."""
+        now = self.wall()
+        if not self._marks or not 0 <= now - self._marks[-1][1] < MARK_EVERY:
+            self._mark(now)
         self.total += len(chunk)
         if len(chunk) >= self.limit:
             self._held = bytearray(memoryview(chunk)[-self.limit :])
@@ -24,6 +35,17 @@ class Backlog:
         self._held += chunk
         if len(self._held) > 2 * self.limit:  # and not each time: cutting costs a copy of the rest
             del self._held[: -self.limit]
+
+    def _mark(self, now: float) -> None:
+        if len(self._marks) >= MARKS:
+            del self._marks[1 : MARKS // 2 : 2]  # the older, the less exact
+        self._marks.append((self.total, now))
+
+    def times(self, length: int) -> list[tuple[int, float]]:
+        """When the last `length` bytes came: from which of them on, and seconds since the epoch."""
+        begin = self.total - length
+        marks = {max(0, position - begin): round(seconds, 3) for position, seconds in self._marks}
+        return list(marks.items())
 
     def since(self, position: int) -> bytes:
         """What is still there from `position` on, counted as `total` counts."""

@@ -15,7 +15,7 @@ from devport.encoding import decode
 from devport.engine import unix
 from devport.engine.client import Client, Follower
 from devport.engine.job import Job, Transition
-from devport.engine.lifecycle import Event, Kind
+from devport.engine.lifecycle import Event, Kind, State
 from devport.engine.loop import Loop
 from devport.engine.request import PHRASES, Id, Request, identify, load, parse, unknown
 from devport.engine.status import Statuses
@@ -23,7 +23,7 @@ from devport.engine.waiter import Waiter
 from devport.errors import DevportError
 
 PROTOCOL = 1
-CLIENTS = 64
+CLIENTS = 256
 """Clients at a time."""
 OWED = 16
 """Requests of one client that may be unanswered, streams included."""
@@ -58,7 +58,9 @@ class Control:
         facts: Callable[[Job], dict[str, object]] = lambda _job: {},
         *,
         ending: Callable[[], bool] = lambda: False,
+        greeted: Callable[[str], None] = lambda _hash: None,
     ) -> None:
+        self.greeted = greeted
         self._loop, self._jobs, self._ending = loop, jobs, ending
         self._statuses = Statuses(jobs.values(), facts, loop.printer.wall, loop.now)
         self._clients: list[Client] = []
@@ -133,6 +135,9 @@ class Control:
                 client.owed += 1
                 self._streams.append(Stream(client, request.id, frozenset(jobs)))
                 self._answer(client, request, jobs)
+            case "hello":
+                self.greeted(request.hash)
+                self._answer(client, request, jobs)
             case "wait":
                 self._wait(Waiter(request.state, jobs), client, request)
             case "status":
@@ -167,7 +172,7 @@ class Control:
         for job in jobs:
             if job.process is not None:
                 job.process.forward(request.number)
-        idle = [f"cannot signal {job.name}: it is not running" for job in jobs if job.process is None]
+        idle = [f"cannot signal {job.name}: {_idle(job)}" for job in jobs if job.process is None]
         self._answer(client, request, jobs, idle)
 
     def _wish(self, client: Client, request: Request, jobs: Sequence[Job]) -> None:
@@ -193,7 +198,7 @@ class Control:
 
     def _logs(self, client: Client, request: Request, jobs: Sequence[Job]) -> None:
         share = LOGS // max(1, len(jobs))
-        logs = [{"service": job.name, "text": decode(job.backlog.tail(request.lines, share))} for job in jobs]
+        logs = [_log(job, request, share) for job in jobs]
         if request.follow:
             client.owed += 1
         client.send({"id": request.id, "ok": True, "logs": logs})
@@ -234,6 +239,20 @@ class Control:
                 client.flush()
             client.close()
         self._listener.close()
+
+
+def _idle(job: Job) -> str:
+    """Why there is nothing to signal."""
+    if job.lifecycle.state is State.BACKOFF:
+        return f"it is in backoff, and has no process to signal: devport restart {job.name} starts it now"
+    return "it is not running"
+
+
+def _log(job: Job, request: Request, most: int) -> dict[str, object]:
+    """What is kept of the output of `job`, in `most` bytes."""
+    text = job.backlog.tail(request.lines, most)
+    times = {"times": job.backlog.times(len(text))} if request.times else {}
+    return {"service": job.name, "text": decode(text), **times}
 
 
 def _failure(id_: Id, error: str) -> dict[str, object]:

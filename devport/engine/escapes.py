@@ -25,6 +25,11 @@ def only_colours(data: bytes) -> bytes:
     return _C1.sub(_REPLACEMENT, _SEQUENCE.sub(rb"\1", data))
 
 
+def plain(data: bytes) -> bytes:
+    """`data` without any sequences."""
+    return _SEQUENCE.sub(b"", data)
+
+
 def leaves_colour(line: bytes) -> bool:
     """Whether the last colour sequence in `line` is anything but a reset."""
     last = _LAST_SGR.match(line)

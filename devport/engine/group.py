@@ -22,16 +22,24 @@ class Group:
         self.stopping = False
         self.status: int | None = None
 
-    def ended(self, status: int) -> bool:
-        """A service ended by itself with `status` (as `shell_status` gives it); is the run to stop now?"""
+    def ended(self, status: int, *, decisive: bool = True) -> bool:
+        """A service ended by itself with `status` (as `shell_status` gives it); is the run to stop now?
+
+        Only one that is `decisive` ends the run.
+        """
         if self.stopping:
             return False
-        if self.keep_going:
+        if self.keep_going or not decisive:
             self.status = self.status or status
             return False
         self.status = status
         self.stopping = True
         return True
+
+    def reached(self, status: int) -> None:
+        """What the run was for has ended with `status`."""
+        if not self.stopping:
+            self.stopping, self.status = True, status
 
     def interrupted(self, status: int) -> None:
         """Somebody asked for the end of the run (`status`: 128 + the signal, 141 for a reader that left)."""

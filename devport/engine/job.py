@@ -12,7 +12,7 @@ from devport.encoding import printable
 from devport.engine.backlog import Backlog
 from devport.engine.lifecycle import Action, Event, Kind, Lifecycle, State
 from devport.engine.process import Command, Process, Spawner, Stdio, is_not_executable
-from devport.errors import ExitStatus
+from devport.errors import DevportError, ExitStatus
 
 DRAIN = 1 << 20
 """Bytes read at most from a service that has ended; no pipe of ours holds more."""
@@ -99,6 +99,8 @@ class Job:
             self.spawns += 1
         except OSError as error:
             return self.refused(error)
+        except DevportError as error:  # an addition cannot be had
+            return Event(Kind.SPAWN_FAILED, ExitStatus.FAILED, error.message)
         except ValueError as error:  # a NUL in a word or a value
             return Event(Kind.SPAWN_FAILED, ExitStatus.NOT_FOUND, f"cannot run: {error}")
         return None

@@ -26,6 +26,8 @@ LINGER = 0.5
 """Seconds that such a service's output is waited for at most."""
 
 
+LONGEST = 86400.0
+"""Seconds of one wait; epoll_wait(2) counts milliseconds, and takes 24 days of them."""
 HOARD = 8 << 20
 """Bytes waiting for the reader from which the last words of ended services wait in their pipes."""
 
@@ -127,7 +129,7 @@ class Loop:
                 dues.append(partial - self._suspended)
         if (due := self.reader.due()) is not None:
             dues.append(due)
-        return max(0.0, min(dues) - self.now()) if dues else None
+        return min(LONGEST, max(0.0, min(dues) - self.now())) if dues else None
 
     def _pass_deadlines(self) -> None:
         now = self.now()

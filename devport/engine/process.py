@@ -14,11 +14,11 @@ import resource
 import signal
 import termios
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import NamedTuple, NoReturn
 
 from devport.encoding import encode
-from devport.engine import descendants, limits
+from devport.engine import descendants
+from devport.engine.limits import NO_LIMITS, Limits, adopt
 from devport.engine.signals import HEARD
 from devport.model import NOTHING
 
@@ -31,8 +31,8 @@ class Command(NamedTuple):
     """What is executed: words, environment and working directory, and the token the tree is known by.
 
     The environment is `environment` over `common`, which many commands may share. `umask` None leaves
-    devport's own, as no `limits` (setrlimit(2)) do. `descriptors` become 3, 4, ... of the process, which is told of them as sd_listen_fds(3)
-    has it.
+    devport's own, and so do `limits` that are not there. `descriptors` become 3, 4, ... of the process,
+    which is told of them as sd_listen_fds(3) has it.
     """
 
     argv: tuple[str, ...]
@@ -42,7 +42,7 @@ class Command(NamedTuple):
     common: Mapping[str, str] = NOTHING
     umask: int | None = None
     descriptors: tuple[int, ...] = ()
-    limits: limits.Limits = MappingProxyType({})
+    limits: Limits = NO_LIMITS
 
 
 class Image(NamedTuple):
@@ -53,7 +53,7 @@ class Image(NamedTuple):
     cwd: bytes
     umask: int | None
     descriptors: tuple[int, ...]
-    limits: limits.Limits
+    limits: Limits
 
 
 class Stdio(NamedTuple):
@@ -275,7 +275,7 @@ class Spawner:
             path = image.cwd
             os.chdir(path)
             path = image.argv[0]
-            limits.adopt(image.limits)
+            adopt(image.limits)
             _signal.pthread_sigmask(signal.SIG_SETMASK, ())
             os.execvpe(path, image.argv, image.environment)
         except OSError as error:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from devport.encoding import decode, printable
 from devport.errors import DevportError, nearest
+from devport.registry.identity import is_hash
 
 VERBS: Mapping[str, frozenset[str]] = {
     "status": frozenset(),
@@ -18,9 +19,10 @@ VERBS: Mapping[str, frozenset[str]] = {
     "stop": frozenset(),
     "restart": frozenset(),
     "signal": frozenset({"number"}),
-    "logs": frozenset({"lines", "follow"}),
+    "logs": frozenset({"lines", "follow", "times"}),
     "events": frozenset(),
     "wait": frozenset({"state"}),
+    "hello": frozenset({"hash"}),
 }
 """Every verb, and the fields it takes beside `id`, `do` and `services`."""
 PHRASES: Mapping[str, str] = {verb: verb for verb in VERBS} | {
@@ -45,7 +47,9 @@ class Request(NamedTuple):
     number: int = 0
     lines: int | None = None
     follow: bool = False
+    times: bool = False
     state: str = "ready"
+    hash: str = ""
 
 
 def load(line: bytes) -> dict[str, object]:
@@ -84,8 +88,9 @@ def parse(fields: Mapping[str, object]) -> Request:
             if not check(value):
                 raise DevportError(f"cannot {PHRASES[do]}: {name} is not {wanted}")
             values[name] = tuple(value) if isinstance(value, list) else value
-    if "number" in known and "number" not in values:
-        raise DevportError(f"cannot {PHRASES[do]}: number is missing")
+    for name in ("number", "hash"):
+        if name in known and name not in values:
+            raise DevportError(f"cannot {PHRASES[do]}: {name} is missing")
     return Request(identify(fields), do, **values)  # type: ignore[arg-type]
 
 
@@ -108,5 +113,7 @@ _CHECKS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "number": (lambda value: _is_number(value, 1) and value in signal.valid_signals(), "a signal's number"),
     "lines": (lambda value: _is_number(value, 0), "a number of lines"),
     "follow": (lambda value: isinstance(value, bool), "true or false"),
+    "hash": (lambda value: isinstance(value, str) and is_hash(value), "10 lower-case hex digits"),
+    "times": (lambda value: isinstance(value, bool), "true or false"),
     "state": (lambda value: value in GOALS if isinstance(value, str) else False, " or ".join(GOALS)),
 }

@@ -79,6 +79,7 @@ class Statuses:
             "pid": None if job.process is None else job.process.pid,
             "status": None if lifecycle.status is None else shell_status(lifecycle.status),
             "error": lifecycle.fault,
+            "listening": bool(job.facts.get("listening")),
             "waiting_for": lifecycle.needs if lifecycle.state is State.WAITING else "",
             "not_ready": lifecycle.unready if lifecycle.state is State.STARTING else "",
         }
@@ -91,4 +92,12 @@ class Statuses:
             "since": utc(life.wall) if life else None,
             "uptime": round(self._now() - life.now, 3) if life else None,
             "restarts": job.restarts,
+            "retry_in": self._retry(job),
         }
+
+    def _retry(self, job: Job) -> float | None:
+        """Seconds until it is started again, while that is what it waits for."""
+        lifecycle = job.lifecycle
+        if lifecycle.state is not State.BACKOFF or lifecycle.deadline is None:
+            return None
+        return max(0.0, round(lifecycle.deadline - self._now(), 1))

@@ -67,30 +67,16 @@ class Listener:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        _private_folder(os.path.dirname(path))
+        private_folder(os.path.dirname(path))
         self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         try:
             self._socket.setblocking(False)
-            self._bind()
+            bind(self._socket, path)
             self._socket.listen(BACKLOG)
-            self._name = _private_name(path)
+            self._name = private_name(path)
         except OSError as error:
             self._socket.close()
             raise files.failed("listen at", path, error) from error
-
-    def _bind(self) -> None:
-        # A chmod afterwards would come too late for who connects in between.
-        mask = os.umask(_PRIVATE)
-        try:
-            try:
-                at(self.path, self._socket.bind)
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE:
-                    raise
-                remove_dead(self.path)
-                at(self.path, self._socket.bind)
-        finally:
-            os.umask(mask)
 
     def fileno(self) -> int:
         """Readable while somebody waits to be accepted."""
@@ -109,16 +95,12 @@ class Listener:
 
     def close(self) -> None:
         """Nobody listens any more, and the name is gone if it is still this socket's."""
-        try:
-            status = os.lstat(self.path)
-            if (status.st_dev, status.st_ino) == self._name:
-                os.unlink(self.path)
-        except OSError:
-            pass  # somebody has cleaned up already
+        unlink(self.path, self._name)
         self._socket.close()
 
 
-def _private_folder(path: str) -> None:
+def private_folder(path: str) -> None:
+    """`path` is a folder that nobody but this user can enter; DevportError if it cannot be."""
     files.make_folder(path)
     status = os.stat(path)
     if status.st_uid != os.geteuid():
@@ -126,8 +108,39 @@ def _private_folder(path: str) -> None:
     files.tighten(path, status)
 
 
-def _private_name(path: str) -> tuple[int, int]:
-    """What tells the socket at `path` from a later one; OSError where it is not private after all."""
+def bind(bound: _socket.socket, path: str) -> None:
+    """Bind to `path`, for this user only, in place of what a killed process left; OSError if it cannot."""
+    # A chmod afterwards would come too late for who connects in between.
+    mask = os.umask(_PRIVATE)
+    try:
+        try:
+            at(path, bound.bind)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            remove_dead(path)
+            at(path, bound.bind)
+    finally:
+        os.umask(mask)
+
+
+def name(path: str) -> tuple[int, int]:
+    """What tells the socket at `path` from a later one; OSError where there is nothing."""
+    status = os.lstat(path)
+    return status.st_dev, status.st_ino
+
+
+def unlink(path: str, own: tuple[int, int]) -> None:
+    """Remove `path` if it still is the socket with the name `own`."""
+    try:
+        if name(path) == own:
+            os.unlink(path)
+    except OSError:
+        pass  # somebody has cleaned up already
+
+
+def private_name(path: str) -> tuple[int, int]:
+    """As `name`; OSError where it is not private after all."""
     status = os.lstat(path)
     if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & files.OTHERS:
         raise OSError(errno.EPERM, "its file system does not keep it private")

@@ -6,11 +6,15 @@ from devport.registry.record import Record
 
 
 class Outcome(NamedTuple):
-    """`did` follows the service's name ("stopped", "is not running"); `error` says why it was not done."""
+    """`did` follows the service's name ("stopped", "is not running"); `error` says why it was not done.
+
+    `late`: only because there was no more time.
+    """
 
     record: Record
     did: str = ""
     error: str = ""
+    late: bool = False
 
 
 def refused(record: Record, verb: str, why: str) -> Outcome:

@@ -18,15 +18,21 @@ if TYPE_CHECKING:
 READY = 60.0
 """Seconds that a service may take to be ready again after it has stopped."""
 
+BEAT = 0.1
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def restart(context: "Context", store: Store, rows: Sequence[Row]) -> list[Outcome]:
-    """Restart `rows`, all at once; an Outcome for each, once it is ready or has failed."""
+def restart(context: "Context", store: Store, rows: Sequence[Row], *, windows: bool = True) -> list[Outcome]:
+    """Restart `rows`, all at once; an Outcome for each, once it is ready or has failed.
+
+    Without `windows` what has to be started gets none.
+    """
     found = in_parallel(lambda one: _in_place(context, store, one), rows)
     outcomes = {outcome.record.hash: outcome for outcome in found if outcome is not None}
-    outcomes.update(start(context, [one.record for one in rows if one.record.hash not in outcomes]))
+    idle = [one.record for one in rows if one.record.hash not in outcomes]
+    outcomes.update(start(context, idle, windows=windows))
     return [outcomes[one.record.hash] for one in rows]
 
 
@@ -54,7 +60,7 @@ def _in_place(  # noqa: PLR0911 - one line for each thing that may come of it
     return Outcome(one.record, "restarted" if one.status is Status.RUNNING else "started")
 
 
-def start(context: "Context", records: Sequence[Record]) -> dict[str, Outcome]:
+def start(context: "Context", records: Sequence[Record], *, windows: bool = True) -> dict[str, Outcome]:
     """Start `records` in the background, from what is stored of them; an Outcome for each, by hash."""
     # A record of the foreground has no environment: it was the terminal's, and nobody wrote it down.
     able = [record for record in records if record.cmd and record.env]
@@ -64,10 +70,10 @@ def start(context: "Context", records: Sequence[Record]) -> dict[str, Outcome]:
         if one not in able
     }
     # What was started without tmux stays without; what never ran here gets a window like everything else.
-    daemons = [one for one in able if one.run and "window" not in one.run]
-    for group, windows in (([one for one in able if one not in daemons], True), (daemons, False)):
+    daemons = [one for one in able if not windows or (one.run and "window" not in one.run)]
+    for group, windowed in (([one for one in able if one not in daemons], True), (daemons, False)):
         if group:
-            outcomes.update(_launch(context, group, windows=windows))
+            outcomes.update(_launch(context, group, windows=windowed))
     return outcomes
 
 
@@ -86,9 +92,14 @@ def _launch(context: "Context", records: Sequence[Record], *, windows: bool) -> 
     }
 
 
-def in_parallel(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """`work` of each item, all at once; what one of them raises is raised when all have ended."""
-    if len(items) <= 1:
+def in_parallel(
+    work: Callable[[T], R], items: Sequence[T], meanwhile: Callable[[], object] | None = None
+) -> list[R]:
+    """`work` of each item, all at once; what one of them raises is raised when all have ended.
+
+    `meanwhile` is called ten times a second until then.
+    """
+    if len(items) <= 1 and meanwhile is None:
         return [work(item) for item in items]
     import threading  # noqa: PLC0415 - only for several
 
@@ -106,7 +117,10 @@ def in_parallel(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        while thread.is_alive():
+            thread.join(None if meanwhile is None else BEAT)
+            if meanwhile is not None:
+                meanwhile()
     if errors:
         raise errors[0]
     return [results[place] for place in range(len(items))]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from devport.errors import DevportError
 from devport.inventory.reach import ask, is_unanswered
 from devport.registry.locks import Holder, held
-from devport.registry.record import Record
+from devport.registry.record import Record, is_task
 from devport.registry.store import Store
 
 if TYPE_CHECKING:
@@ -84,6 +84,22 @@ class Row(NamedTuple):
         """How often it was started again since its supervisor began."""
         restarts = self._told("restarts") if self.holder else None
         return restarts if isinstance(restarts, int) else None
+
+    @property
+    def exit_status(self) -> int | None:
+        """What it ended with last, as a shell has it; None where that is not known, or it has not ended."""
+        if self.live:
+            status = self.live.get("status")
+        else:
+            status = self.record.run.get("status") if self.state in {"exited", "failed"} else None
+        if not isinstance(status, int):
+            return None
+        return 128 - status if status < 0 else status
+
+    @property
+    def status_text(self) -> str:
+        """What the service says of itself (sd_notify(3))."""
+        return str(self.live.get("status_text") or "")
 
     def _told(self, name: str) -> object:
         """What its supervisor says, or what a background supervisor that does not answer wrote last."""
@@ -169,13 +185,18 @@ def _told(one: Row, live: Mapping[str, object]) -> Row:
     return one._replace(status=status, live=live)
 
 
+def told(holder: Holder, record: Record) -> Mapping[str, object]:
+    """What its supervisor says of the service now; nothing where nobody answers."""
+    try:
+        return by_hash(ask(holder, "status", [record.hash], patience=PATIENCE)).get(record.hash, NOTHING)
+    except DevportError:
+        return NOTHING
+
+
 def trouble(holder: Holder, record: Record) -> str:
     """What its supervisor says is wrong with the service now; empty where all is well, or nobody answers."""
-    try:
-        told = by_hash(ask(holder, "status", [record.hash], patience=PATIENCE)).get(record.hash, {})
-    except DevportError:
-        return ""
-    return f"{told.get('error')} (it is tried again)" if told.get("state") == "backoff" else ""
+    said = told(holder, record)
+    return f"{said.get('error')} (it is tried again)" if said.get("state") == "backoff" else ""
 
 
 def fields(one: Row) -> dict[str, object]:
@@ -207,6 +228,23 @@ def fields(one: Row) -> dict[str, object]:
         "uptime": live.get("uptime"),
         "restarts": one.restarts,
         "error": one.error or None,
+        **_reasons(one),
+    }
+
+
+def _reasons(one: Row) -> dict[str, object]:
+    """Why it is as it is; null where there is nothing to say."""
+    live = one.live
+    return {
+        "exit_status": one.exit_status,
+        "waiting_for": live.get("waiting_for") or None,
+        "not_ready": live.get("not_ready") or None,
+        "retry_in": live.get("retry_in"),
+        "status_text": one.status_text or None,
+        "listening": live.get("listening") is True,
+        "given_up": one.state == "failed",
+        "task": is_task(one.record),
+        "external": one.record.policy.get("external") is True,
     }
 
 

@@ -12,6 +12,8 @@ from devport.inventory.stop import LATE, grace
 from devport.registry.locks import Holder
 
 PATIENCE = 5.0
+RESTARTS = "restarts"
+"""What HUP does, whoever it was that told the service so."""
 _FORWARDED = {signal.SIGUSR1, signal.SIGUSR2}
 """What every supervisor hands on to its services."""
 
@@ -36,9 +38,9 @@ def _signal(one: Row, holder: Holder, number: int) -> str:
     if number == signal.SIGHUP and holder.mode == "foreground":
         # To a foreground run HUP means that its terminal is gone.
         ask(holder, "restart", [one.record.hash], patience=grace([one]) + LATE + READY)
-        return "restarted"
+        return RESTARTS
     if number == signal.SIGHUP:
-        return _deliver(holder, number, f"got {name}")
+        return _deliver(holder, number, RESTARTS)
     try:
         ask(holder, "signal", [one.record.hash], number=number, patience=PATIENCE)
     except Unanswered:

@@ -145,6 +145,8 @@ def _taken(one: Row) -> list[int]:
 def _result(store: Store, one: Row) -> Outcome:
     if _is_held(store, one):
         return refused(one.record, "stop", f"it is still running: {held(store.lock_path(one.record.hash))}")
+    if one.status is Status.STOPPED:  # only the run that it had been stopped in has ended now
+        return Outcome(one.record, "was not running")
     if _is_restarted(store, one) or not (ports := _taken(one)):
         return Outcome(one.record, "stopped")
     from devport.registry.owner import owner  # noqa: PLC0415 - on the way to an error

@@ -10,10 +10,13 @@ from collections.abc import Mapping, Sequence
 
 from devport.errors import UsageError, nearest
 from devport.model import Service
+from devport.project import graph
 
 MOST = 500
 ALL = "all"
 ONE_OFF = "release"  # Heroku's one-off step before a deployment: never part of a plain start
+
+NONE_STARTS = "no service here starts by itself; name one"
 
 
 def parse_counts(text: str, option: str) -> dict[str, int]:
@@ -52,11 +55,15 @@ def select(
     except_: Sequence[str] = (),
     concurrency: Mapping[str, int] | None = None,
     formation: Mapping[str, int] | None = None,
+    *,
+    mode: graph.Mode = "before",
 ) -> tuple[tuple[Service, ...], tuple[str, ...]]:
     """The instances to run, in file order, and notices about entries that were left out.
 
     `services` are the entries of the project. `concurrency` (-c): unlisted ones run once. `formation`
     (-m): unlisted ones run as `all` says, without it not at all, unless `names` has them: then once.
+    `mode`: which others come along; what the user leaves out is not waited for. A dependency names
+    instances of this run, or an entry that is not in it.
     """
     if concurrency is not None and formation is not None:
         raise UsageError("cannot use -c and -m together: both say how many of each run")
@@ -65,20 +72,38 @@ def select(
     check_names(names, services, "")
     check_names(except_, services, "--except")
     check_names(tuple(given), services, "-c" if concurrency is not None else "-m")
-    counts: dict[str, int] = {}
-    notices: list[str] = []
-    for entry in (service.entry for service in services):
-        chosen = entry not in except_ and (not names or entry in names)
-        counts[entry] = given.get(entry, default) if chosen else 0
-        if entry == ONE_OFF and counts[entry] and entry not in names and entry not in given:
-            counts[entry] = 0
-            notices.append(f"{ONE_OFF} is not started: it runs only when it is named")
+    plain = {service.entry for service in services if _starts(service, names, given)}
+    counts = {entry: given.get(entry, default) for entry in plain - {*except_}}
+    notices = _leave_out_one_off(counts, names, given)
+    dropped = {*except_, *(entry for entry, count in given.items() if count == 0)}
+    roots = {entry for entry, count in counts.items() if count}
+    able = [graph.without(one, dropped) for one in services if one.entry not in dropped]
+    chosen = graph.closure(able, roots, mode)
+    counts = {one.entry: counts[one.entry] if one.entry in roots else 1 for one in chosen}
     _check_instances(services, counts)
-    selected = tuple(instance for service in services for instance in _instances(service, counts))
+    selected = tuple(instance for one in chosen for instance in _instances(one, counts))
     if not selected:
-        why = "; ".join(notices) or "the names and numbers given leave nothing"
+        asked = names or except_ or concurrency is not None or formation is not None
+        nothing = "the names and numbers given leave nothing" if asked else NONE_STARTS
+        why = "; ".join(notices) or nothing
         raise UsageError(f"nothing to run: {why}")
-    return selected, tuple(notices)
+    return graph.bind(selected), notices
+
+
+def _starts(service: Service, names: Sequence[str], given: Mapping[str, int]) -> bool:
+    """Whether `service` itself is meant: named, or without any names one of those that start anyway."""
+    if names:
+        return service.entry in names
+    return service.entry in given or (service.enable != "false" and not service.policy.task)
+
+
+def _leave_out_one_off(
+    counts: dict[str, int], names: Sequence[str], given: Mapping[str, int]
+) -> tuple[str, ...]:
+    if not counts.get(ONE_OFF) or ONE_OFF in names or ONE_OFF in given:
+        return ()
+    del counts[ONE_OFF]
+    return (f"{ONE_OFF} is not started: it runs only when it is named",)
 
 
 def _instances(service: Service, counts: Mapping[str, int]) -> list[Service]:

@@ -40,24 +40,50 @@ class Found(NamedTuple):
 
 
 def load(
-    context: Context, *, file: str | None = None, root: str | None = None, env_files: Sequence[str] = ()
+    context: Context,
+    *,
+    file: str | Sequence[str] | None = None,
+    root: str | None = None,
+    env_files: Sequence[str] = (),
 ) -> Project:
     """The project that the arguments, the environment and the working directory point to.
 
-    `file` is `-f`, `root` `--root` and `env_files` each `-e`, as given. Raises DevportError.
+    `file` is `-f` or all of them, of which the later wins by key and the first one's folder is the root;
+    `root` is `--root` and `env_files` each `-e`, as given. Raises DevportError.
     """
     given = read_env_files(context, env_paths(context, env_files)) if env_files else None
-    found = find(context, file, root, given[0] if given else None)
-    if found.path == STDIN:
-        data = files.read_descriptor(context.stdin, found.name)
-    else:
-        data = files.read(found.path, found.name)
+    named = (file,) if isinstance(file, str) else tuple(file or ())
+    found = find(context, named[0] if named else None, root, given[0] if given else None)
+    data = _data(context, found)
+    more = [_further(context, other, found.root) for other in named[1:]]
     if _is_yaml(found.path, data):
-        project, declared = _read_yaml(context, found, data)
+        project, declared = _read_yaml(context, found, data, more)
+    elif more:
+        raise _not_merged(found)
     else:
         project, declared = _read_procfile(found, data), None
     env, warnings = given or _default_env(context, found.root, declared)
     return project._replace(env=env, warnings=(*project.warnings, *warnings))
+
+
+def _data(context: Context, found: Found) -> bytes:
+    if found.path == STDIN:
+        return files.read_descriptor(context.stdin, found.name)
+    return files.read(found.path, found.name)
+
+
+def _further(context: Context, file: str, root: str) -> tuple[bytes, str]:
+    """What is in a further `-f`, and its name."""
+    found = _given(context, file, root)
+    data = _data(context, found)
+    if not _is_yaml(found.path, data):
+        raise _not_merged(found)
+    return data, found.name
+
+
+def _not_merged(found: Found) -> UsageError:
+    problem = "a Procfile cannot be merged with other files; procfile: in a devport.yaml takes its entries"
+    return UsageError(f"cannot read {found.name}: {problem}")
 
 
 def find(context: Context, file: str | None, root: str | None, env: Mapping[str, str] | None) -> Found:
@@ -115,8 +141,13 @@ def _read_procfile(found: Found, data: bytes) -> Project:
     return Project(found.root, found.path, services, kind="procfile", warnings=warnings)
 
 
-def _read_yaml(context: Context, found: Found, data: bytes) -> tuple[Project, Sequence[str] | None]:
-    """The project without its environment, and the env files that it declares."""
+def _read_yaml(
+    context: Context, found: Found, data: bytes, more: Sequence[tuple[bytes, str]]
+) -> tuple[Project, Sequence[str] | None]:
+    """The project without its environment, and the env files that it declares.
+
+    `more` are the contents and names of files that win over it.
+    """
     from devport.project import config  # noqa: PLC0415 - a Procfile pays for no YAML
 
     warnings: list[str] = []
@@ -132,6 +163,7 @@ def _read_yaml(context: Context, found: Found, data: bytes) -> tuple[Project, Se
         found.name,
         found.root,
         context.environ.get("HOME"),
+        more=[config.Source(*one) for one in more],
         read_procfile=read_procfile,
         git_root=lambda: _git_root(found.root),
     )
@@ -144,6 +176,7 @@ def _read_yaml(context: Context, found: Found, data: bytes) -> tuple[Project, Se
         warnings=tuple(warnings),
         strict_ports=said.strict_ports,
         port_range=said.port_range,
+        groups=said.groups,
     )
     return project, said.env_files
 
@@ -152,11 +185,20 @@ def _service(entry: Entry, source: str, root: str, position: int) -> Service:
     return Service(
         name=entry.name,
         entry=entry.name,
-        command=(procfile.SHELL, "-c", entry.command),
+        command=(procfile.SHELL, "-c", _protected(entry.command)),
         cwd=root,
         source=f"{source}:{entry.line}",
         position=position,
     )
+
+
+def _protected(command: str) -> str:
+    """`command`, so that no `${web.port}` in it is taken for a port: a Procfile knows none."""
+    if "${" not in command:
+        return command
+    from devport.project import expansion  # noqa: PLC0415 - most entries need none of it
+
+    return expansion.protect(command)
 
 
 def _default_env(

@@ -1,24 +1,32 @@
-"""One process of a devport.yaml: which keys it has, and the Service it becomes.
+"""One process or task of a devport.yaml: which keys it has, and what they say.
 
-Owns the keys and their defaults in both forms, how a command is run, and what paths are relative to.
-Opens no file, and knows no other process than the one at hand.
+Owns the keys and their defaults in both forms, what an entry without a name is called, and which keys
+exclude each other. Opens no file, and knows no other process than the one at hand.
 """
 
 import os
 import re
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-from devport.model import NOTHING, PortRequest, RestartPolicy, Service, StopPolicy
-from devport.project import schema
-from devport.project.procfile import SHELL, Entry
-from devport.project.yaml_nodes import Node, Refusal, Scalar
-
-_PLACE = re.compile(r"\$\{([^}]*)\}")
+from devport.model import (
+    Enable,
+    PortRequest,
+    RestartPolicy,
+    Watchdog,
+)
+from devport.project import dependency, listen, probe, schema, settings
+from devport.project.listen import DeclaredListen
+from devport.project.probe import DeclaredProbe
+from devport.project.schema import Key, Keys
+from devport.project.yaml_nodes import Items, Node, Refusal, Scalar, Table, is_nothing
 
 
 class Process(NamedTuple):
-    """What the file says of one service, defaults where it says nothing."""
+    """What the file says of one service or task, defaults where it says nothing.
+
+    `texts` are those in which `${NAME.port}` counts, each with its key.
+    """
 
     name: str
     line: int
@@ -33,73 +41,77 @@ class Process(NamedTuple):
     ports: tuple[PortRequest, ...] = ()
     tailnet: bool = False
     pty: bool | None = None
-    restart: Literal["never"] | None = None
+    restart: RestartPolicy | None = None
     interactive: bool = False
-    stop_signal: int = StopPolicy().signal
-    stop_timeout: float | None = None
     description: str = ""
+    after: tuple[dependency.Reference, ...] = ()
+    before: tuple[dependency.Reference, ...] = ()
+    ready: DeclaredProbe | None = None
+    live: DeclaredProbe | None = None
+    watchdog: Watchdog | None = None
+    listen: tuple[DeclaredListen, ...] = ()
+    lazy: bool = False
+    idle: float | None = None
+    watch: settings.Watched | None = None
+    external: bool = False
+    stop: dict[str, Any] | None = None
+    start: Enable | None = None
+    status: Scalar | None = None
+    task: bool = False
+    listed: bool = False
     named: bool = True
+    texts: tuple[tuple[str, Scalar], ...] = ()
 
 
-class Places(NamedTuple):
-    """What paths of the file are relative to; `git_root` is asked only where a path needs it."""
-
-    root: str
-    home: str | None
-    git_root: Callable[[], str | None]
-
-    def path(self, key: str, scalar: Scalar) -> str:
-        """`scalar`, the value of `key`, as an absolute path."""
-        path = scalar.text
-        if path == "~" or path.startswith("~/"):
-            if not self.home:
-                raise Refusal(scalar.line, f"{key}: HOME is not set, so there is no ~")
-            path = self.home + path[1:]
-        else:
-            path = _PLACE.sub(lambda match: self._named(match[1], key, scalar.line), path)
-        return os.path.normpath(os.path.join(self.root, path))
-
-    def _named(self, name: str, key: str, line: int) -> str:
-        # devenv writes ${config.git.root}, which is Nix; the words are the same.
-        match name.removeprefix("config."):
-            case "project.root":
-                return self.root
-            case "git.root":
-                if (found := self.git_root()) is None:
-                    raise Refusal(line, f"{key}: no git repository holds {self.root}")
-                return found
-        problem = "is not known here, only ${git.root}, ${project.root} and ~"
-        raise Refusal(line, f"{key}: ${{{name}}} {problem}")
-
-
-_KEYS: dict[str, schema.Reader] = {
-    "exec": schema.command,
-    "shell": schema.shell,
-    "cwd": schema.scalar,
-    "env": schema.scalars,
-    "environment": schema.environment,
-    "key": schema.name,
-    "port_env": schema.variable_name,
-    "no_port": schema.boolean,
-    "ports": schema.ports,
-    "tailnet": schema.boolean,
-    "pty": schema.boolean,
-    "restart": schema.restart,
-    "interactive": schema.boolean,
-    "stop_signal": schema.signal_number,
-    "stop_timeout": schema.seconds,
-    "description": schema.text,
+_COMMON: Keys = {
+    "exec": Key(schema.COMMAND, "The command."),
+    "shell": Key(schema.SHELL, "What runs it: true is /bin/sh, false no shell, a text another one."),
+    "cwd": Key(schema.SCALAR, "The folder it runs in, relative to the project's root."),
+    "env": Key(schema.SCALARS, "Env files of its own."),
+    "environment": Key(settings.ENVIRONMENT, "Variables of its own."),
+    "description": Key(schema.TEXT, "A sentence for people."),
+    "after": Key(dependency.REFERENCES, "What has to be there first, as NAME or NAME@CONDITION."),
+    "before": Key(dependency.REFERENCES, "What waits for this one."),
 }
+KEYS: Keys = {
+    **_COMMON,
+    "key": Key(schema.NAMED, "An identity for the whole machine, instead of project and name."),
+    "port_env": Key(schema.VARIABLE, "The variable that holds its port."),
+    "no_port": Key(schema.BOOLEAN, "Whether it needs no port."),
+    "ports": Key(settings.PORTS, "Named ports; the first is PORT."),
+    "tailnet": Key(schema.BOOLEAN, "Whether it gets a name in the tailnet."),
+    "pty": Key(schema.BOOLEAN, "Whether it gets a terminal."),
+    "interactive": Key(schema.BOOLEAN, "Whether Ctrl-C and Ctrl-Z in its window reach it."),
+    "start": Key(settings.START, "Whether it starts unless it is named."),
+    "restart": Key(settings.RESTART, "When it is started again after it has ended."),
+    "stop": Key(settings.STOP, "How it is stopped."),
+    "stop_signal": Key(schema.SIGNAL, "The same as signal under stop."),
+    "stop_timeout": Key(schema.SECONDS, "The same as timeout under stop."),
+    "ready": Key(probe.READY, "How to see that it is ready."),
+    "live": Key(probe.LIVE, "How to see that it still works; it is restarted if not."),
+    "watchdog": Key(settings.WATCHDOG, "How often it has to say that it still works."),
+    "listen": Key(listen.LISTEN, "Sockets that devport binds and passes on."),
+    "lazy": Key(schema.BOOLEAN, "Whether it starts with the first connection to one of them."),
+    "idle": Key(schema.SOME_SECONDS, "Seconds without a connection after which it stops again."),
+    "watch": Key(settings.WATCH, "Files whose change restarts it."),
+    "external": Key(schema.BOOLEAN, "Whether exec brings something up and returns."),
+}
+ITEM_KEYS: Keys = {**KEYS, "name": Key(schema.NAMED, "What it is called.")}
+TASK_KEYS: Keys = {
+    **_COMMON,
+    "status": Key(schema.COMMAND, "A command whose status 0 says that there is nothing to do."),
+}
+_EXPANDED = frozenset({"exec", "environment", "ready", "live", "listen", "stop", "status"})
 
 
-def named(key: Scalar, node: Node) -> Process:
+def named(key: Scalar, node: Node, *, task: bool = False) -> Process:
     """`NAME: {...}` of the mapping form; a text alone is its `exec`, and nothing says nothing."""
     if not schema.NAME.fullmatch(key.text):
         problem = "a name is made of A-Z a-z 0-9 _ . - (at most 63, a letter or digit first)"
         raise Refusal(key.line, f"'{key.text[:70]}': {problem}")
     try:
-        given = {} if isinstance(node, Scalar) and node.kind == "null" else _given(node, _KEYS)
-        return Process(key.text, key.line, **given)
+        given = {} if is_nothing(node) else _given(node, TASK_KEYS if task else KEYS)
+        return Process(key.text, key.line, **given, task=task)
     except Refusal as refusal:
         raise refusal.under(key.text) from None
 
@@ -124,22 +136,71 @@ def listed(nodes: tuple[Node, ...]) -> list[Process]:
 def _item(node: Node, number: int) -> Process:
     """One item, its name empty where it has none of its own."""
     try:
-        given = {"shell": False, **_given(node, {**_KEYS, "name": schema.name})}
+        given = {"shell": False, **_given(node, ITEM_KEYS)}
     except Refusal as refusal:
         raise refusal.under(f"entry {number}") from None
     name = given.pop("name", None) or given.get("key", "")
     if "exec" not in given:
         raise Refusal(node.line, f"{name or f'entry {number}'}: exec is missing")
-    return Process(name, node.line, **given)
+    return Process(name, node.line, **given, listed=True)
 
 
-def _given(node: Node, keys: dict[str, schema.Reader]) -> dict[str, Any]:
+def _given(node: Node, keys: Keys) -> dict[str, Any]:
     if isinstance(node, Scalar):
-        return {"exec": schema.command(node)}
+        found = schema.command(node)
+        return {"exec": found, "texts": (("exec", found),)}
     given = schema.fields(node, keys)
-    if given.get("no_port") and given.get("ports"):
-        raise Refusal(node.line, "no-port and ports exclude each other")
+    assert isinstance(node, Table)
+    given["stop"] = settings.stop_of(given, node.line)
+    given["texts"] = tuple(
+        (key.text, scalar)
+        for key, value in node.pairs
+        if schema.canonical(key.text) in _EXPANDED
+        for scalar in _scalars(value)
+        if "${" in scalar.text
+    )
+    if problem := _contradiction(given):
+        raise Refusal(node.line, problem)
     return given
+
+
+def _contradiction(given: dict[str, Any]) -> str:
+    """What is wrong with keys that are right one by one; empty for nothing."""
+    ready, live, sockets = given.get("ready"), given.get("live"), given.get("listen", ())
+    external = given.get("external")
+    streams = any(one.kind in listen.STREAMS for one in sockets)
+    rules = (
+        (given.get("no_port") and given.get("ports"), "no-port and ports exclude each other"),
+        (given.get("lazy") and not sockets, "lazy needs listen: a connection is what starts it"),
+        (
+            given.get("idle") and not given.get("lazy"),
+            "idle needs lazy: a connection is what starts it again",
+        ),
+        (given.get("idle") and not streams, "idle needs a socket with connections (tcp or unix_stream)"),
+        (
+            external and not ready and not live,
+            "external needs ready or live: nothing else says that it is up",
+        ),
+        (external and sockets, "external and listen exclude each other"),
+        (external and given.get("watchdog"), "external and watchdog exclude each other"),
+        (
+            external and ready and ready.kind in {"notify", "log"},
+            "external needs a ready of exec, http or tcp: what it brings up says nothing to devport",
+        ),
+    )
+    return next((problem for applies, problem in rules if applies), "")
+
+
+def _scalars(node: Node) -> Iterator[Scalar]:
+    match node:
+        case Scalar():
+            yield node
+        case Items(items):
+            for item in items:
+                yield from _scalars(item)
+        case Table(pairs):
+            for _, value in pairs:
+                yield from _scalars(value)
 
 
 def _derived(process: Process) -> str:
@@ -147,58 +208,3 @@ def _derived(process: Process) -> str:
     words = process.exec.text.split() if process.exec else []
     program = os.path.basename(words[0].strip("'\"")) if words else ""
     return re.sub("[^A-Za-z0-9_-]+", "-", program).strip("-_")[:50] or "service"
-
-
-def service(process: Process, entry: Entry | None, file: str, position: int, places: Places) -> Service:
-    """The Service that `process` is; `entry` is the line of the Procfile that it adds to."""
-    try:
-        command = _command(process, entry, places)
-        return Service(
-            name=process.name,
-            entry=process.name,
-            command=command,
-            cwd=places.path("cwd", process.cwd) if process.cwd else places.root,
-            expand=process.shell is False,
-            environment=process.environment or NOTHING,
-            env_files=tuple(places.path("env", path) for path in process.env),
-            key=process.key,
-            port_env=process.port_env,
-            no_port=process.no_port,
-            ports=process.ports,
-            tailnet=process.tailnet,
-            pty=process.pty,
-            stop=StopPolicy(process.stop_signal, process.stop_timeout),
-            restart=None if process.restart is None else RestartPolicy(on=process.restart),
-            interactive=process.interactive,
-            description=process.description,
-            source=f"{file}:{process.line}",
-            position=position,
-            named=process.named,
-        )
-    except Refusal as refusal:
-        raise refusal.under(process.name) from None
-
-
-def _command(process: Process, entry: Entry | None, places: Places) -> tuple[str, ...]:
-    """The words to execute: the shell and the text, or the text split into words."""
-    if process.exec:
-        text, line = process.exec.text, process.exec.line
-    elif entry:
-        text, line = entry.command, process.line
-    else:
-        raise Refusal(process.line, "exec is missing")
-    if process.shell is True:
-        return (SHELL, "-c", text)
-    if isinstance(process.shell, Scalar):
-        # A name without a slash is looked up in PATH, as any command is.
-        bare = "/" not in process.shell.text and not process.shell.text.startswith("~")
-        return (process.shell.text if bare else places.path("shell", process.shell), "-c", text)
-    import shlex  # noqa: PLC0415 - only for commands without a shell
-
-    try:
-        words = tuple(shlex.split(text))
-    except ValueError as error:
-        raise Refusal(line, f"exec: cannot be split into words: {str(error).lower()}") from error
-    if not words or not words[0]:
-        raise Refusal(line, "exec: expected a command, found an empty word")
-    return words

@@ -1,25 +1,41 @@
 """What each kind of value in devport.yaml may be: a node in, a plain value out, or a Refusal.
 
-Owns the types, not the keys: which key takes which reader is in `config`. Knows neither files nor
-services.
+Owns the plain types, and how a table of keys is read. A Kind says in JSON Schema what it reads, so that
+the file which editors use is made from the tables that read the keys. Knows neither files nor services.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from signal import Signals, valid_signals
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 from devport.errors import nearest
-from devport.model import PortRequest
-from devport.project.environment import variable
-from devport.project.yaml_nodes import Items, Node, Refusal, Scalar, Table, shown, unexpected
+from devport.project.yaml_nodes import Items, Node, Refusal, Scalar, Table, is_nothing, shown, unexpected
 
-Reader = Callable[[Node], Any]
+Json = dict[str, Any]
 
 NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 HIGHEST_PORT = 65535
+SHORTEST_TIME = 0.001
 _VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+class Kind(NamedTuple):
+    """A kind of value: what reads it, and what JSON Schema says of it."""
+
+    read: Callable[[Node], Any]
+    json: Json
+
+
+class Key(NamedTuple):
+    """One key of a mapping: the kind of its value, and a sentence on what it is for."""
+
+    kind: Kind
+    says: str
+
+
+Keys = Mapping[str, Key]
 
 
 def canonical(key: str) -> str:
@@ -27,8 +43,13 @@ def canonical(key: str) -> str:
     return key.replace("-", "_")
 
 
-def fields(node: Node, readers: Mapping[str, Reader], hint: str = "") -> dict[str, Any]:
-    """The values of a mapping by canonical key, each read by its reader.
+def kebab(key: str) -> str:
+    """The name of a key as messages and pages have it."""
+    return key.replace("_", "-")
+
+
+def fields(node: Node, keys: Keys, hint: str = "") -> dict[str, Any]:
+    """The values of a mapping by canonical key, each read as its Kind says.
 
     `hint` ends the message about an unknown key that is near none.
     """
@@ -37,16 +58,57 @@ def fields(node: Node, readers: Mapping[str, Reader], hint: str = "") -> dict[st
     values: dict[str, Any] = {}
     for key, value in node.pairs:
         name = canonical(key.text)
-        if name not in readers:
-            close = nearest(key.text, [known.replace("_", "-") for known in readers])
+        if name not in keys:
+            close = nearest(key.text, map(kebab, keys))
             raise Refusal(key.line, f"unknown key {key.text}{close or hint}")
         if name in values:
             raise Refusal(key.line, f"duplicate key {key.text} (- and _ are the same in a key)")
         try:
-            values[name] = readers[name](value)
+            values[name] = keys[name].kind.read(value)
         except Refusal as refusal:
             raise refusal.under(key.text) from None
     return values
+
+
+def mapping(keys: Keys) -> Json:
+    """JSON Schema for a mapping with `keys`: completed in kebab-case, accepted in snake_case as well."""
+    found: Json = {
+        "type": "object",
+        "properties": {kebab(name): {"description": key.says, **key.kind.json} for name, key in keys.items()},
+        "additionalProperties": False,
+    }
+    if both := {f"^{name}$": key.kind.json for name, key in keys.items() if "_" in name}:
+        found["patternProperties"] = both
+    return found
+
+
+def table(keys: Keys) -> Kind:
+    """A mapping with `keys`; its value is that of `fields`."""
+    return Kind(lambda node: fields(node, keys), mapping(keys))
+
+
+def either(*kinds: Json) -> Json:
+    """JSON Schema for one of several."""
+    return {"anyOf": list(kinds)}
+
+
+def optional(kind: Kind) -> Kind:
+    """The same, or nothing: None."""
+    return Kind(
+        lambda node: None if is_nothing(node) else kind.read(node), either(kind.json, {"type": "null"})
+    )
+
+
+def one_or_more(kind: Kind) -> Kind:
+    """One, or a list of them, as a tuple; nothing (a key whose items are commented out) is none."""
+
+    def read(node: Node) -> tuple[Any, ...]:
+        if isinstance(node, Items):
+            return tuple(map(kind.read, node.items))
+        return () if is_nothing(node) else (kind.read(node),)
+
+    listed = {"type": "array", "items": kind.json}
+    return Kind(read, either(kind.json, listed, {"type": "null"}))
 
 
 def boolean(node: Node) -> bool:
@@ -77,17 +139,6 @@ def command(node: Node) -> Scalar:
     raise unexpected(node, "a command")
 
 
-def scalars(node: Node) -> tuple[Scalar, ...]:
-    """A text or a list of them; nothing (a key whose items are all commented out) is none."""
-    match node:
-        case Scalar(_, "null"):
-            return ()
-        case Items(items):
-            return tuple(scalar(item) for item in items)
-        case _:
-            return (scalar(node),)
-
-
 def name(node: Node) -> str:
     """A name or key: `[A-Za-z0-9][A-Za-z0-9_.-]{0,62}`."""
     word = text(node)
@@ -106,16 +157,11 @@ def variable_name(node: Node) -> str:
 
 def number(node: Node, low: int, high: int) -> int:
     """A whole number from `low` to `high`, in decimal digits."""
-    if isinstance(node, Scalar) and re.fullmatch("0|[1-9][0-9]{0,8}", node.text):
+    if isinstance(node, Scalar) and re.fullmatch("0|[1-9][0-9]{0,17}", node.text):
         value = int(node.text)
         if low <= value <= high:
             return value
     raise unexpected(node, f"a number from {low} to {high}")
-
-
-def port(node: Node) -> int:
-    """The number of a port."""
-    return number(node, 1, HIGHEST_PORT)
 
 
 def seconds(node: Node) -> float:
@@ -125,22 +171,28 @@ def seconds(node: Node) -> float:
     raise unexpected(node, "seconds (a number, 0 or more)")
 
 
-def port_range(node: Node) -> tuple[int, int]:
-    """`19000-19999`, or a list of the two."""
-    ends: list[Node]
-    match node:
-        case Items(items):
-            ends = list(items)
-        case Scalar(words, _, line):
-            ends = [Scalar(word.strip(), "str", line) for word in words.split("-")]
-        case _:
-            ends = []
-    if len(ends) != 2:  # noqa: PLR2004 - a range has two ends
-        raise unexpected(node, "a range like 19000-19999")
-    low, high = port(ends[0]), port(ends[1])
-    if low > high:
-        raise Refusal(node.line, f"a range from {low} down to {high} is empty")
-    return low, high
+def some_seconds(node: Node) -> float:
+    """A time that is not nothing: to do something every 0 s would be to do nothing else."""
+    if isinstance(node, Scalar) and (value := _time(node)) is not None and value >= SHORTEST_TIME:
+        return value
+    raise unexpected(node, f"seconds ({SHORTEST_TIME} or more)")
+
+
+def _time(node: Scalar) -> float | None:
+    try:
+        return seconds(node)
+    except Refusal:
+        return None
+
+
+def word(node: Node, words: Mapping[str, str]) -> str:
+    """One of `words`, written with `-` or `_`; its value there."""
+    if isinstance(node, Scalar) and (found := words.get(kebab(node.text.lower()))) is not None:
+        return found
+    names = list(words)
+    expected = " or ".join([", ".join(names[:-1]), names[-1]])
+    hint = nearest(node.text, words) if isinstance(node, Scalar) else ""
+    raise Refusal(node.line, f"expected {expected}, found {shown(node)}{hint}")
 
 
 def signal_number(node: Node) -> int:
@@ -148,10 +200,10 @@ def signal_number(node: Node) -> int:
     if not isinstance(node, Scalar) or node.kind == "null":
         raise unexpected(node, "a signal")
     known = {member.name.removeprefix("SIG"): member.value for member in Signals}
-    word = node.text.upper().removeprefix("SIG")
-    value = int(word) if re.fullmatch("[1-9][0-9]?", word) else known.get(word, 0)
+    called = node.text.upper().removeprefix("SIG")
+    value = int(called) if re.fullmatch("[1-9][0-9]?", called) else known.get(called, 0)
     if value not in valid_signals():
-        raise Refusal(node.line, f"expected a signal, found {shown(node)}{nearest(word, known)}")
+        raise Refusal(node.line, f"expected a signal, found {shown(node)}{nearest(called, known)}")
     return value
 
 
@@ -164,73 +216,26 @@ def shell(node: Node) -> bool | Scalar:
     raise unexpected(node, "true, false or the path of a shell")
 
 
-def restart(node: Node) -> Literal["never"]:
-    """`never`, or `{on: never}`: all that this version can do for a service."""
-    if isinstance(node, Table):
-        # Each key but `on` only shapes a restart, and there is none to shape.
-        for key, value in node.pairs:
-            if key.text != "on":
-                raise Refusal(key.line, f"{key.text}: only 'on: never' is supported in this version")
-            restart(value)
-        if node.pairs:
-            return "never"
-    if not isinstance(node, Scalar) or node.text != "never":
-        raise unexpected(node, "never (the only one supported in this version)")
-    return "never"
+def count(low: int, high: int) -> Kind:
+    """A whole number in a range."""
+    return Kind(lambda node: number(node, low, high), {"type": "integer", "minimum": low, "maximum": high})
 
 
-def environment(node: Node) -> dict[str, str]:
-    """A mapping of scalars, or a list of `NAME=value`; values are taken as they are written.
-
-    No message shows a value, which may be a secret.
-    """
-    if isinstance(node, Scalar) and node.kind == "null":
-        return {}
-    values: dict[str, str] = {}
-    for key, value in _assignments(node):
-        if not re.fullmatch(r"[^=\s]+", key.text):
-            raise Refusal(key.line, f"'{key.text}' cannot be the name of a variable")
-        if key.text in values:
-            raise Refusal(key.line, f"{key.text} is there twice")
-        if not isinstance(value, Scalar) or value.kind == "null":
-            problem = 'expected a value (write "" for an empty one)'
-            raise Refusal(value.line, f"{key.text}: {problem}")
-        values[key.text] = value.text
-    return values
+def one_of(words: Mapping[str, str]) -> Kind:
+    """One of several words."""
+    spelled = sorted({*words, *(canonical(one) for one in words)})
+    return Kind(lambda node: word(node, words), {"enum": spelled})
 
 
-def _assignments(node: Node) -> tuple[tuple[Scalar, Node], ...]:
-    match node:
-        case Table(pairs):
-            return pairs
-        case Items(items):
-            return tuple(_assignment(item) for item in items)
-        case Scalar(_, _, line):
-            raise Refusal(line, "expected a mapping NAME: value")
-
-
-def _assignment(node: Node) -> tuple[Scalar, Node]:
-    if not isinstance(node, Scalar) or "=" not in node.text:
-        raise Refusal(node.line, "expected NAME=value in each item of the list")
-    key, _, value = node.text.partition("=")
-    return Scalar(key, "str", node.line), Scalar(value, "str", node.line)
-
-
-def ports(node: Node) -> tuple[PortRequest, ...]:
-    """`{NAME: {allocate: BASE}}`, `{NAME: {}}` or `{NAME: }`, the first one being PORT."""
-    if isinstance(node, Scalar) and node.kind == "null":
-        return ()
-    if not isinstance(node, Table):
-        raise unexpected(node, "a mapping NAME: {allocate: PORT}")
-    requests: dict[str, PortRequest] = {}
-    for key, value in node.pairs:
-        own = variable(name(key))
-        if other := requests.get(own):
-            raise Refusal(key.line, f"{other.name} and {key.text} would both be PORT_{own}")
-        nothing = isinstance(value, Scalar) and value.kind == "null"
-        try:
-            given = {} if nothing else fields(value, {"allocate": port})
-        except Refusal as refusal:
-            raise refusal.under(key.text) from None
-        requests[own] = PortRequest(key.text, given.get("allocate"))
-    return tuple(requests.values())
+BOOLEAN = Kind(boolean, {"type": "boolean"})
+SCALAR = Kind(scalar, {"type": ["string", "number"]})
+TEXT = Kind(text, {"type": ["string", "number"]})
+COMMAND = Kind(command, {"type": "string"})
+SCALARS = one_or_more(SCALAR)
+NAMED = Kind(name, {"type": ["string", "number"], "pattern": f"^{NAME.pattern}$"})
+VARIABLE = Kind(variable_name, {"type": "string", "pattern": f"^{_VARIABLE.pattern}$"})
+PORT = count(1, HIGHEST_PORT)
+SECONDS = Kind(seconds, {"type": "number", "minimum": 0})
+SOME_SECONDS = Kind(some_seconds, {"type": "number", "minimum": SHORTEST_TIME})
+SIGNAL = Kind(signal_number, {"type": ["string", "integer"]})
+SHELL = Kind(shell, {"type": ["boolean", "string"]})

@@ -31,6 +31,24 @@ _KINDS: dict[str, Kind] = {
 }
 
 
+class Line(int):
+    """The number of a line that also knows its file: for a tree made of several files."""
+
+    file: str
+
+    @classmethod
+    def of(cls, file: str, number: int) -> "Line":
+        """Line `number` of `file`."""
+        line = cls(number)
+        line.file = file
+        return line
+
+
+def file_of(line: int, otherwise: str) -> str:
+    """The file that `line` is in; `otherwise` for a line that does not know it."""
+    return line.file if isinstance(line, Line) else otherwise
+
+
 class Scalar(NamedTuple):
     """A word, a number, true, nothing: its text as it is written."""
 
@@ -89,8 +107,25 @@ def shown(node: Node) -> str:
             return "a mapping"
 
 
-def compose(data: bytes) -> Node | None:
-    """The one document in `data`, None where there is none; raises Refusal."""
+def is_nothing(node: Node | None) -> bool:
+    """Whether `node` is not there, or a key without a value."""
+    return node is None or (isinstance(node, Scalar) and node.kind == "null")
+
+
+def compose(data: bytes, file: str | None = None) -> Node | None:
+    """The one document in `data`, None where there is none; raises Refusal.
+
+    With `file`, every line remembers that it is that file's.
+    """
+    try:
+        return _compose(data, file)
+    except Refusal as refusal:
+        if file is None or isinstance(refusal.line, Line):
+            raise
+        raise Refusal(Line.of(file, refusal.line), refusal.message) from refusal
+
+
+def _compose(data: bytes, file: str | None) -> Node | None:
     import yaml  # noqa: PLC0415 - 14 ms that a Procfile does not pay
 
     text = _text(data)
@@ -107,7 +142,7 @@ def compose(data: bytes) -> Node | None:
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # The loader in Python lets chr() and int() speak for themselves.
         raise Refusal(1, f"not YAML: {error}") from error
-    return None if root is None else _Converter().node(root)
+    return None if root is None else _Converter(file).node(root)
 
 
 def _code(character: int | str) -> int:
@@ -146,7 +181,8 @@ def _check_depth(text: str, loader: "type[yaml.SafeLoader]") -> None:
 class _Converter:
     """PyYAML's nodes to ours; remembers what it has seen, so that aliases cannot explode."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: str | None) -> None:
+        self.file = file
         self.seen: set[int] = set()
         self.open: set[int] = set()
         self.repeated = 0
@@ -154,6 +190,8 @@ class _Converter:
     def node(self, node: "yaml.Node") -> Node:
         """`node` and all below it."""
         line = _line(node.start_mark)
+        if self.file is not None:
+            line = Line.of(self.file, line)
         if id(node) in self.open:
             raise Refusal(line, "an alias inside of what it stands for")
         self.repeated += id(node) in self.seen

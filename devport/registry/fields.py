@@ -92,7 +92,9 @@ def _stop(value: object) -> StopPolicy:
     given = _object(value)
     grace = given.get("grace")
     return StopPolicy(
-        _whole(given.get("signal", StopPolicy().signal), 64), None if grace is None else _number(grace)
+        _whole(given.get("signal", StopPolicy().signal), 64),
+        None if grace is None else _number(grace),
+        _texts(given.get("command", [])),
     )
 
 
@@ -119,6 +121,21 @@ def _stamp(value: object) -> str:
     if text and not RFC3339.fullmatch(text):
         raise MalformedError("a time (RFC 3339)")
     return text
+
+
+def _limits(value: object) -> Mapping[str, tuple[int, int]]:
+    return {_text(name): _limit(limit) for name, limit in _object(value).items()}
+
+
+def _limit(value: object) -> tuple[int, int]:
+    match value:
+        case [soft, hard]:
+            return _bound(soft), _bound(hard)
+    raise MalformedError("a soft and a hard limit for each name")
+
+
+def _bound(value: object) -> int:
+    return -1 if value == -1 else _whole(value, 2**63 - 1)
 
 
 def _run(value: object) -> dict[str, object]:
@@ -149,6 +166,8 @@ READERS: Mapping[str, Callable[[object], object]] = {
     "restart": _restart,
     "interactive": _flag,
     "run": _run,
+    "limits": _limits,
+    "policy": _object,
     "umask": lambda value: _whole(value, 0o777),
     "description": _text,
     "cwd": _text,

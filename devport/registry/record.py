@@ -28,9 +28,10 @@ class Record(NamedTuple):
     `port` is what PORT will be, `ports` what each declared name has; both stay reserved while `no_port`
     only keeps them from being used. `name` is `web`, or `web.2` for a further instance. `env` holds
     `NAME=value` strings, empty for a service that only ever ran in the foreground. `last_up` is
-    RFC 3339, empty when unknown. `umask` is that of the shell it was started from. `state` and `error`
-    are the background supervisor's last word, `run` is what it is about itself: `window` (`@3`), `tmux`
-    (the server's socket), `pid`, `restarts`.
+    RFC 3339, empty when unknown. `policy` is a Policy as `registry.policy` writes it. `umask` and
+    `limits` (setrlimit(2): soft and hard, -1 for none) are those of the shell it was started from.
+    `state` and `error` are the background supervisor's last word, `run` is what it is about itself:
+    `window` (`@3`), `tmux` (the server's socket), `pid`, `restarts`.
     """
 
     hash: str
@@ -54,7 +55,9 @@ class Record(NamedTuple):
     stop: StopPolicy = StopPolicy()
     restart: RestartPolicy = BACKGROUND_RESTART
     interactive: bool = False
+    policy: Mapping[str, object] = NOTHING
     umask: int | None = None
+    limits: Mapping[str, tuple[int, int]] = MappingProxyType({})
     description: str = ""
     run: Mapping[str, object] = NOTHING
     cwd: str = ""
@@ -72,6 +75,18 @@ class Record(NamedTuple):
         """Every port that belongs to it, the one called PORT first."""
         first = (self.port,) if self.port else ()
         return (*first, *(port for port in self.ports.values() if port != self.port))
+
+
+def dependencies(record: Record) -> dict[str, str]:
+    """What `record` waits for: hashes, and the condition that each has to be in."""
+    after = record.policy.get("after")
+    found = [one for one in after if isinstance(one, dict)] if isinstance(after, list | tuple) else []
+    return {str(one["hash"]): str(one.get("condition", "ready")) for one in found if one.get("hash")}
+
+
+def is_task(record: Record) -> bool:
+    """Whether it is to end, once."""
+    return record.policy.get("task") is True
 
 
 class UnreadableError(DevportError):
@@ -109,6 +124,8 @@ def to_json(record: Record) -> bytes:
     fields["ports"] = dict(record.ports)
     fields["last_up"] = record.last_up or None
     fields["run"] = dict(record.run)
+    fields["policy"] = dict(record.policy)
+    fields["limits"] = dict(record.limits)
     fields["stop"] = record.stop._asdict()
     fields["restart"] = {**record.restart._asdict(), "success": sorted(record.restart.success)}
     lines = [f"  {_dump(name)}: {_dump(value)}" for name, value in {**fields, **extra}.items()]

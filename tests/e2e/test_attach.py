@@ -216,6 +216,26 @@ def test_not_running(desk, env, hint):
     )
 
 
+def test_failed_without_a_terminal(desk):
+    """What helps is said: there is nothing to follow, and no window is promised that cannot be shown."""
+    web = desk.start("web")
+    desk.start("api")
+    desk.servers.tmux("send-keys", "-t", web.window.id, "fail", "Enter")
+    eventually(lambda: _same(None, held(desk.store.lock_path(web.record.hash))))
+    desk.store.update(web.record.hash, lambda old: old._replace(state="failed", error="it said FAIL"))
+    with open(desk.store.log_path(web.record.hash), "w") as log:
+        log.write("you said FAIL")
+
+    assert desk.called("web") == (
+        1,
+        "",
+        (
+            "devport: cannot attach to web: it has failed: it said FAIL;"
+            " devport logs 111 shows its output, devport restart 111 starts it\n"
+        ),
+    )
+
+
 def test_last_output_of_a_failed_service(desk):
     """The window that a failure has left is shown, with the hint how to start again."""
     web = desk.start("web")
@@ -224,7 +244,7 @@ def test_last_output_of_a_failed_service(desk):
     eventually(lambda: _same(None, held(desk.store.lock_path(web.record.hash))))
     running = desk.attach("web")
     running.expect(
-        rb"devport: web is not running: this is what it printed last; devport restart 111 starts it"
+        rb"devport: web: it is not running: this is what it printed last; devport restart 111 starts it"
     )
     running.expect(rb"you said FAIL")
     desk.leave()
@@ -304,7 +324,7 @@ def _without_fzf(desk):
 
 
 def test_choosing_by_number(desk):
-    """A numbered list, asked again until the answer is one of its numbers."""
+    """A numbered list, asked again until the answer is one of its numbers; what is wrong is said."""
     desk.start("web")
     desk.start("api")
     running = desk.attach(env=_without_fzf(desk))
@@ -314,8 +334,22 @@ def test_choosing_by_number(desk):
     for wrong in (b"3", b"0", b"web!", b"-1"):
         running.expect(rb"attach to \(1-2\): ")
         running.type(wrong + b"\r")
+        running.expect(rb"no such number: " + wrong + rb"; 1 to 2, or a name")
     running.expect(rb"attach to \(1-2\): ")
     running.type(b"2\r")
+    running.expect(rb"this is web")
+    desk.leave()
+
+    assert running.finish() == 0
+
+
+def test_choosing_by_name(desk):
+    """A name will do, as it stands in the list."""
+    desk.start("web")
+    desk.start("api")
+    running = desk.attach(env=_without_fzf(desk))
+    running.expect(rb"attach to \(1-2\): ")
+    running.type(b"web\r")
     running.expect(rb"this is web")
     desk.leave()
 

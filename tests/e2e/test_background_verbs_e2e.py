@@ -119,10 +119,10 @@ def test_logs_follow_a_foreground_run(devport, verbs):
     run = devport.start()
     run.ready("web", "api")
     follower = devport.spawn([DEVPORT, "logs", "-f"])
-    follower.expect_all(rb"^api +\| ready", rb"^web +\| ready")
+    follower.expect_all(rb"^[\d:]{8} api +\| ready", rb"^[\d:]{8} web +\| ready")
 
     verbs("signal", "-s", "USR2", "api")
-    follower.expect(rb"^api +\| got SIGUSR2$")
+    follower.expect(rb"^[\d:]{8} api +\| got SIGUSR2$")
     verbs("down")
 
     assert follower.finish() == 0
@@ -274,7 +274,7 @@ def test_hangup_restarts_in_place(devport, verbs):
     verbs.background()
     before = verbs.ls()["web"]
 
-    assert verbs("signal", "web") == ["web got SIGHUP"]
+    assert verbs("signal", "web") == ["web restarts"]
 
     def check():
         after = verbs.ls()["web"]
@@ -414,6 +414,45 @@ def test_down_stops_this_project_only(devport, verbs):
     assert left["project"] == str(other)
     assert devport.call("down", cwd=other).output == b"web stopped\n"
     assert devport.call("down", cwd=other).errors == b"devport: nothing of this project is running\n"
+
+
+def test_down_of_what_was_stopped_before(devport, verbs):
+    """It is not said to be stopped once more when the run around it ends."""
+    devport.procfile(web=child("signals"), api=child("signals"))
+    run = devport.start()
+    run.ready("api")
+    verbs("stop", "web")
+
+    assert verbs("down") == ["api stopped", "web was not running"]
+    assert run.finish() == 143
+
+
+def test_wait_for_a_project_whose_work_is_done(devport, verbs):
+    """What has completed is settled, with a target and without one (status 0)."""
+    devport.procfile(web="exit 0", api=child("signals"))
+    verbs.background()
+    procs.eventually(lambda: need_state(verbs.ls()["web"], "exited"))
+
+    assert sorted(verbs("wait")) == ["api is ready", "web has completed"]
+    assert verbs("wait", "web") == ["web has completed"]
+    verbs("stop", "api")
+    assert verbs("wait", "-t", "30") == ["web has completed"]
+
+
+def test_restart_without_tmux(devport, verbs):
+    """Where tmux is missing, the hint of `restart` is an option that it has."""
+    devport.procfile(web=child("signals"))
+    verbs.background()
+    verbs("stop", "web")
+    path = devport.state / "services" / f"{verbs.ls()['web']['hash']}.json"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "run": {"window": "@3"}}))
+    nowhere = {"PATH": str(devport.folder)}
+
+    said = devport.call("restart", "web", env=nowhere)
+    assert b"cannot run tmux" in said.errors
+    assert b"; --no-tmux runs services without windows" in said.errors
+    done = devport.call("restart", "--no-tmux", "web", env=nowhere)
+    assert done.output == b"web started\n", done.shown()
 
 
 def test_ls_of_a_real_terminal(devport, verbs):

@@ -19,6 +19,7 @@ Commands:
   start     run the entries of a Procfile or devport.yaml in this window
   run       run one entry alone, or any command, with the project's environment
   check     say what the project's files hold, or what is wrong with them
+  schema    print the JSON Schema of devport.yaml, for editors
   port      print the port of an entry
   env       print the environment of an entry
   ls        list services: which there are, which run, on which ports
@@ -57,7 +58,8 @@ here may be a key, the first digits of a hash or a port of any service.
 
 Options:
   -f FILE, --procfile FILE, --file FILE
-                        the Procfile or devport.yaml; - is standard input
+                        the Procfile or devport.yaml; - is standard input; of
+                        several devport.yaml the later wins, key by key
   --root DIR            run there, and read .env there, not beside FILE
   -e FILES, --env FILES
                         env files instead of .env; of several the later wins
@@ -69,6 +71,8 @@ For example:
   curl http://localhost:$(devport port web)/
   devport port web worker --json
 """
+
+USAGE = "usage: devport COMMAND [options] [ARG...]\n"
 
 START = (
     "usage: devport start [options] [NAME...]\n"
@@ -138,14 +142,11 @@ def test_help_of_every_verb(devport, verb):
 @pytest.mark.parametrize(
     ("argv", "err", "status"),
     [
-        (("strat",), "devport: unknown command strat (did you mean start?)\n", 2),
-        (("help", "strat"), "devport: unknown command strat (did you mean start?)\n", 2),
+        (("strat",), f"devport: unknown command strat (did you mean start?)\n{USAGE}", 2),
+        (("help", "strat"), f"devport: unknown command strat (did you mean start?)\n{USAGE}", 2),
         (
             ("--versoin",),
-            (
-                "devport: unknown option --versoin (did you mean --version?)\n"
-                "usage: devport COMMAND [options] [ARG...]\n"
-            ),
+            (f"devport: unknown option --versoin (did you mean --version?)\n{USAGE}"),
             2,
         ),
         (
@@ -190,7 +191,7 @@ def test_no_project(devport, tmp_path, verb):
 def test_bytes_in_arguments(devport):
     """An argument that is not UTF-8 is an argument, in any locale."""
     odd = os.fsdecode(b"caf\xe9")
-    expected = ("", "devport: unknown command caf\\udce9\n", 2)
+    expected = ("", f"devport: unknown command caf\\udce9\n{USAGE}", 2)
 
     assert devport(odd) == devport(odd, LC_ALL="C") == expected
 

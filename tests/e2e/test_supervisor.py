@@ -645,6 +645,21 @@ def test_typed_ahead(windowed):
     assert time.monotonic() - began < 4
 
 
+def test_typed_for_nothing(windowed):
+    """What is more than is kept is dropped, and that is said, once, in the window and in the log."""
+    row = windowed.start("web", shell("stty raw -echo; echo ready; exec sleep 1000"))
+    windowed.logged(row["hash"], rb"ready")
+    windowed.tmux("load-buffer", str(windowed.devport.write("paste", "0123456789abcde\n" * (10 << 10))))
+    windowed.tmux("paste-buffer", "-t", row["window"])
+    found = windowed.logged(row["hash"], rb"devport: web does not read its input: (\d+) bytes typed ahead were dropped")
+
+    assert 80_000 < int(found[1]) <= (160 << 10) - (64 << 10)
+    windowed.shows(row["window"], "bytes typed ahead were dropped")
+    windowed.type(row["window"], "x", "y")
+    procs.elapse(1.5)
+    assert windowed.log(row["hash"]).count(b"were dropped") == 1
+
+
 def test_large_paste_arrives(windowed):
     """A service that reads gets every byte of a paste of 40 KB."""
     code = (

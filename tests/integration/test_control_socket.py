@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import procs
-from support.builders import exited, lifecycle, view
+from support.builders import exited, lifecycle, policy, view
 
 from devport.context import from_process
 from devport.engine import client, control, unix
@@ -264,6 +264,10 @@ def test_status(lab):
         "port": None,
         "ports": {},
         "restarts": 0,
+        "waiting_for": "",
+        "not_ready": "",
+        "listening": False,
+        "retry_in": None,
     }
     assert 0 <= uptime < PATIENCE
     assert len(since) == len("2024-05-06T07:08:09Z")
@@ -380,6 +384,17 @@ def test_signal(lab):
     assert caller.ask(do="signal", number=10, services=["web"])["ok"] is True
     assert caller.ask(do="signal", number=12)["error"] == "cannot signal db: it is not running"
     assert lab.jobs["web"].process.signals == [10, 12]
+
+
+def test_signal_during_backoff(lab):
+    """There is no process to signal, and the service is not said to be down."""
+    lab.jobs["web"].lifecycle.restart = policy(on="on_failure")
+    lab.up("web")
+    lab.end("web", 3)
+
+    assert lab.connect().ask(do="signal", number=10, services=["web"])["error"] == (
+        "cannot signal web: it is in backoff, and has no process to signal: devport restart web starts it now"
+    )
 
 
 def test_wait(lab):

@@ -12,7 +12,7 @@ from support.background import python, shell
 from support.procs import eventually
 from support.running import DEVPORT, need
 
-from devport.engine.log import KEPT, LIMIT, Log
+from devport.engine.log import KEPT, LIMIT, Log, Marks
 from devport.inventory.logs import LogFile
 
 plain = background.plain
@@ -43,6 +43,37 @@ def make(path, troubles):
     yield one
     for log in made:
         log.close()
+
+
+class Clock:
+    """A wall clock that a test sets."""
+
+    def __init__(self):
+        self.seconds = 1000.0
+
+    def __call__(self):
+        """The time."""
+        return self.seconds
+
+
+@pytest.fixture
+def clock():
+    """The time of the logs that are given it."""
+    return Clock()
+
+
+def marks(path):
+    """What stands beside a log file."""
+    return path.with_name(f"{path.name}.times").read_text()
+
+
+def timed(path, lines=99):
+    """The end of a log as `logs` reads it."""
+    file = LogFile(str(path))
+    try:
+        return file.timed_tail(lines)
+    finally:
+        file.close()
 
 
 def contents(path):
@@ -117,7 +148,8 @@ def test_rotation(make, path):
     assert len(kept) == 4
     assert all(len(one) <= 100 for one in kept)
     assert b"".join(chunks).endswith(b"".join(kept))
-    assert {one.name for one in path.parent.iterdir()} == {f"web.log{end}" for end in ("", ".1", ".2", ".3")}
+    names = {f"web.log{end}" for end in ("", ".1", ".2", ".3")}
+    assert {one.name for one in path.parent.iterdir()} == names | {f"{name}.times" for name in names}
 
 
 @pytest.mark.parametrize("kept", [1, 2])
@@ -259,11 +291,9 @@ def test_rotation_that_is_impossible(make, path, troubles, number):
         log.write(b"line %03d\n" % place)
 
     assert len(troubles) >= 1
-    written = sum(len(one.read_bytes()) for one in path.parent.iterdir() if one.is_file())
-    assert written <= 4 * 20 + 40
-    last = max(
-        (one for one in path.parent.iterdir() if one.is_file()), key=lambda one: one.stat().st_mtime_ns
-    )
+    logs = [one for one in path.parent.iterdir() if one.is_file() and one.suffix != ".times"]
+    assert sum(len(one.read_bytes()) for one in logs) <= 4 * 20 + 40
+    last = max(logs, key=lambda one: one.stat().st_mtime_ns)
     assert last.read_bytes().endswith(b"line 039\n")
 
 
@@ -276,6 +306,121 @@ def test_close_twice(make, path):
     log.write(b"b\n")
 
     assert path.read_bytes() == b"a\nb\n"
+
+
+# marks of time
+
+
+def test_marks(make, path, clock):
+    """Where output began, at most once a second, and at once when the clock was set back."""
+    log = make(wall=clock)
+    for at in (1000.0, 1000.5, 1000.999, 1001.25, 1300.0, 900.0, 900.5):
+        clock.seconds = at
+        log.write(b"%d\n" % at)
+
+    assert marks(path) == "0 1000.000\n15 1001.250\n20 1300.000\n25 900.000\n"
+
+
+def test_marks_move_with_their_file(make, path, clock):
+    """Each old file has its own, and a new supervisor goes on with the last."""
+    log = make(wall=clock, limit=20)
+    for number in range(6):
+        clock.seconds += 10
+        log.write(b"line %03d\n" % number)
+        if number == 4:
+            log.close()
+            log = make(wall=clock, limit=20)
+
+    assert marks(path.with_name("web.log.2")) == "0 1010.000\n9 1020.000\n"
+    assert marks(path) == "0 1050.000\n9 1060.000\n"
+    assert timed(path) == [(1010.0 + 10 * n, b"line %03d\n" % n) for n in range(6)]
+    assert timed(path, 3) == [(1010.0 + 10 * n, b"line %03d\n" % n) for n in (3, 4, 5)]
+
+
+@pytest.mark.parametrize(("next_", "offset"), [(b"", 0), (b"x\n", 2)])
+def test_marks_of_an_emptied_log(make, path, clock, next_, offset):
+    """Those of what is gone are gone too, though the log has begun to grow again."""
+    log = make(wall=clock)
+    log.write(b"one\n")
+    clock.seconds += 1
+    log.write(b"two\n")
+    os.truncate(path, 0)
+    log.write(next_)
+    clock.seconds += 1
+    log.write(b"three\n")
+
+    assert marks(path) == f"{offset} 1002.000\n"
+
+
+def test_marks_are_bounded(path, clock):
+    """When they are too many, old ones go: all of the output has a time, the newest an exact one."""
+    beside = path.with_name("web.log.times")
+    made = Marks(str(path), clock, limit=200)
+    with path.open("ab", buffering=0) as log:
+        for _ in range(1000):
+            clock.seconds += 1
+            made.mark(log.fileno())
+            log.write(b"x\n")
+            assert beside.stat().st_size <= 220
+            assert timed(path, 2)[-2:] == [
+                (at, b"x\n") for at in (clock.seconds - 1, clock.seconds) if at > 1000
+            ]
+    made.close()
+
+    assert timed(path, 1000)[0][0] == 1001.0
+
+
+@pytest.mark.parametrize("obstacle", ["folder", "link"])
+def test_marks_that_cannot_be_written(make, path, clock, troubles, obstacle):
+    """They are missing, and nothing else is: no output, no rotation, no word about it."""
+    beside = path.with_name("web.log.times")
+    (beside.mkdir if obstacle == "folder" else lambda: beside.symlink_to("/dev/full"))()
+    log = make(wall=clock, limit=20)
+    for number in range(5):
+        clock.seconds += 1
+        log.write(b"line %03d\n" % number)
+
+    assert b"".join(contents(path)) == b"".join(b"line %03d\n" % n for n in range(5))
+    assert troubles == []
+
+
+def test_half_a_mark_is_taken_back(make, path, clock, monkeypatch):
+    """A disk that takes only a part of one leaves the marks as they were."""
+    log = make(wall=clock)
+    log.write(b"one\n")
+    clock.seconds += 1
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:3] if b"1001" in data else data))
+    log.write(b"two\n")
+    clock.seconds += 1
+    log.write(b"three\n")
+
+    assert marks(path) == "0 1000.000\n8 1002.000\n"
+    assert path.read_bytes() == b"one\ntwo\nthree\n"
+
+
+def test_old_marks_are_not_taken_for_another_file(make, path, clock):
+    """An old file without marks gets none from the file that had its name before."""
+    log = make(wall=clock, limit=10, kept=1)
+    for name in ("one", "two"):
+        log.write(b"%-9s\n" % name.encode())
+    path.with_name("web.log.times").unlink()
+    log.write(b"three    \n")
+
+    assert timed(path) == [(None, b"two      \n"), (1000.0, b"three    \n")]
+
+
+def test_marks_cost_one_write_a_second(make, clock, monkeypatch):
+    """However many chunks there are."""
+    counted = []
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: counted.append(len(data)) or write(fd, data))
+    log = make(wall=clock)
+    for _ in range(1000):
+        clock.seconds += 0.01
+        log.write(b"x")
+
+    assert 1000 < len(counted) <= 1000 + 11
 
 
 # reading
@@ -359,8 +504,9 @@ def test_a_flood_is_rotated(plain):
     row = plain.start("web", python(code))
     plain.logged(row["hash"], rb"the end", timeout=60)
     files = sorted(plain.state.glob("logs/*"))
+    names = [f"{row['hash']}.log{end}" for end in ("", ".1", ".2", ".3")]
 
-    assert [one.name for one in files] == [f"{row['hash']}.log{end}" for end in ("", ".1", ".2", ".3")]
+    assert [one.name for one in files] == sorted([*names, *(f"{name}.times" for name in names)])
     assert all(one.stat().st_size <= LIMIT for one in files)
     assert {stat.S_IMODE(one.stat().st_mode) for one in files} == {0o600}
     assert procs.peak_memory(row["supervisor"]) < 64 << 20
@@ -376,22 +522,21 @@ def test_logs_for_a_pipe_and_a_terminal(plain):
 
     assert re.fullmatch(r"devport: web started .*\nred\nend\n", said)
     assert b"\x1b[31mred\x1b[0m" in running.output
-    assert list(map(json.loads, plain.do("logs", "--json", "web").splitlines()))[1:] == [
-        {"service": "web", "line": "red"},
-        {"service": "web", "line": "end"},
-    ]
+    objects = list(map(json.loads, plain.do("logs", "--json", "web").splitlines()))[1:]
+    assert [[one["service"], one["line"]] for one in objects] == [["web", "red"], ["web", "end"]]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", one["time"]) for one in objects)
     assert plain.do("logs", "-n", "1", "web") == "end\n"
 
 
 def test_logs_of_several(plain):
-    """They are merged, each line with its service's name in front."""
+    """They are merged, each line with its time and its service's name in front."""
     for key in ("web", "api"):
         row = plain.start(key, shell(f"echo this is {key}; exec sleep 1000"))
         plain.logged(row["hash"], rb"this is")
     said = plain.do("logs", "web", "api")
 
-    assert re.search(r"(?m)^web *\| this is web$", said)
-    assert re.search(r"(?m)^api *\| this is api$", said)
+    assert re.search(r"(?m)^[\d:]{8} web *\| this is web$", said)
+    assert re.search(r"(?m)^[\d:]{8} api *\| this is api$", said)
 
 
 def test_following_through_restarts(plain):

@@ -14,8 +14,8 @@ HEAD = """\
 This page is made of what `devport help COMMAND` prints.
 
 Options may stand before or after the command, and after words; only `run` takes what follows its first word
-as it is. An option that is given twice counts as the later says, but lists (FILES, NAMES, LIST) add up.
-`--` ends the options. Options cannot be abbreviated.
+as it is. An option that is given twice counts as the later says, but lists (FILE, FILES, NAMES,
+LIST) add up. `--` ends the options. Options cannot be abbreviated.
 """
 
 

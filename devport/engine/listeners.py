@@ -1,0 +1,271 @@
+"""Whether who listens on a port is a process of a job's own tree, and who it is if not.
+
+On Linux from /proc (proc_net(5), proc_pid_fd(5)): the sockets that listen on the port, and the descriptors
+of the tree's processes. Elsewhere psutil tells the same. When the system does not tell (a process of
+another user, or a privileged one), the job gets the benefit of the doubt. Nothing here waits, and each
+question is answered within a fraction of what the loop may be late.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from time import monotonic
+
+from devport.encoding import decode, printable
+from devport.engine import descendants
+from devport.engine.job import Job
+from devport.engine.process import Process
+from devport.engine.reaper import Reaper
+from devport.registry.owner import LISTEN, STRANGER
+
+SLICE = 0.01
+"""Seconds that the search for a stranger's name takes at once."""
+_STARTED = 19  # of /proc/PID/stat behind the name: when it was started, in ticks since boot
+_OTHERS = 1000  # connections that are read past in search of a listener
+_ROW = 10  # fields of a line of /proc/net/tcp up to the inode
+
+
+class Ownership:
+    """Who serves `port`: the present life of `job`, or somebody else."""
+
+    def __init__(self, job: Job, reaper: Reaper, port: int) -> None:
+        self._job, self._reaper, self._port = job, reaper, port
+        self._own: set[int] = set()  # sockets that are known to be of this life
+        self._search: Search | None = None
+
+    def begin(self) -> None:
+        """A new life: nothing that is known of an earlier one counts."""
+        self._own.clear()
+        self._search = None
+
+    def doubt(self, host: str) -> str:
+        """Why what accepts connections to `host` (a numeric address) is not the job; empty if it is."""
+        process = self._job.process
+        if process is None:
+            return "it is not running"
+        wanted = listeners(self._port, host)
+        if wanted is None:
+            return self._ask_psutil(process)
+        if not wanted:
+            return self._served_by(STRANGER)  # beyond our network namespace: a container, a redirection
+        if wanted <= self._own:
+            return ""
+        if self._is_held(wanted, process):
+            self._own |= wanted
+            return ""
+        if self._search is None or self._search.wanted != wanted:
+            self._search = Search(wanted)
+        return self._served_by(self._search.go_on())
+
+    def _served_by(self, who: str) -> str:
+        return f"port {self._port} is served by {who}, not by {self._job.name}"
+
+    def _is_held(self, wanted: set[int], process: Process) -> bool:
+        """Whether the tree of `process` holds all sockets of `wanted`, as far as we may know."""
+        missing, hidden = set(wanted), False
+        for pid in tree(process, self._reaper):
+            held = sockets(pid)
+            if held is None:
+                known = descendants.stat(pid)
+                hidden = hidden or (known is not None and known.state not in "ZX")
+            else:
+                missing -= held
+            if not missing:
+                return True
+        return hidden
+
+    def _ask_psutil(self, process: Process) -> str:
+        pids = pids_listening(self._port, process)
+        if pids is None or pids:
+            return ""
+        from devport.registry.owner import program  # noqa: PLC0415 - where it is slow, it is at least rare
+
+        return self._served_by(program(self._port) or STRANGER)
+
+
+# sockets
+
+
+def listeners(port: int, host: str) -> set[int] | None:
+    """The sockets (inodes) to which connections to `host`:`port` are given; None where that is not told.
+
+    The most specific address wins, and for an IPv4 one IPv4 does; several have SO_REUSEPORT.
+    """
+    exact, any4 = _hexadecimal(host), "00000000"
+    any6 = "0" * 32
+    if ":" in host:
+        choices = [("tcp6", exact), ("tcp6", any6)]
+    else:
+        mapped = "0" * 16 + _words(b"\0\0\xff\xff") + exact
+        choices = [("tcp", exact), ("tcp6", mapped), ("tcp", any4), ("tcp6", any6)]
+    found: dict[tuple[str, str], set[int]] = {}
+    tables = 0
+    for name in ("tcp", "tcp6"):
+        try:
+            for address, inode in _table(f"/proc/net/{name}", f":{port:04X}"):
+                found.setdefault((name, address), set()).add(inode)
+            tables += 1
+        except OSError:
+            pass  # no IPv6, or not Linux
+    if not tables:
+        return None
+    return next((found[choice] for choice in choices if choice in found), set())
+
+
+def _table(path: str, ending: str) -> Iterator[tuple[str, int]]:
+    """Address and inode of each listener whose local address ends with `ending`.
+
+    Linux lists those that listen before all others, of which there may be very many; gVisor does not.
+    """
+    others = 0
+    with open(path, encoding="ascii", errors="replace", buffering=4096) as table:
+        next(table, "")
+        for line in table:
+            fields = line.split(None, _ROW)
+            if len(fields) < _ROW or fields[3] != LISTEN:
+                others += 1
+                if others > _OTHERS:
+                    return
+            elif fields[1].endswith(ending):
+                yield fields[1][: -len(ending)], int(fields[9])
+
+
+def _hexadecimal(host: str) -> str:
+    """A numeric address as the tables write it: words of 32 bits in the machine's order of bytes."""
+    import _socket  # noqa: PLC0415 - loaded by whoever has an address to ask about
+
+    packed = _socket.inet_pton(_socket.AF_INET6 if ":" in host else _socket.AF_INET, host)
+    return _words(packed)
+
+
+def _words(packed: bytes) -> str:
+    pieces = [packed[at : at + 4] for at in range(0, len(packed), 4)]
+    return "".join(f"{int.from_bytes(piece, sys.byteorder):08X}" for piece in pieces)
+
+
+def sockets(pid: int) -> set[int] | None:
+    """The inodes of the sockets that `pid` has open; None where this user may not know, or it is gone."""
+    folder = f"/proc/{pid}/fd"
+    found = set()
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return None
+    for name in names:
+        try:
+            target = os.readlink(f"{folder}/{name}")
+        except OSError:
+            continue  # closed in the meantime
+        if target.startswith("socket:["):
+            found.add(int(target[8:-1]))
+    return found
+
+
+# processes
+
+
+def tree(process: Process, reaper: Reaper) -> Iterator[int]:
+    """The pids of `process`, of what is below it, and of what has left it but is of the same life.
+
+    The last were adopted by devport: of its group or session, or with its token and younger than it is (a
+    process of an earlier life carries the same token).
+    """
+    yield process.pid
+    yield from descendants.below(process.pid)
+    born = _started(process.pid)
+    for pid in reaper.adopted():
+        known = descendants.stat(pid)
+        if known is not None and (
+            process.pid in {known.group, known.session}
+            or (descendants.carries(pid, process.token) and born is not None and _started(pid) >= born)
+        ):
+            yield pid
+            yield from descendants.below(pid)
+
+
+def _started(pid: int) -> int:
+    """When `pid` was started, in ticks since boot; 0 where that is not known."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[_STARTED])
+    except (OSError, IndexError):
+        return 0
+
+
+class Search:
+    """Looks for the processes that hold the sockets of `wanted`, a little at a time: there may be many."""
+
+    def __init__(self, wanted: set[int], clock: Callable[[], float] = monotonic) -> None:
+        self.wanted, self._clock = wanted, clock
+        self._found = ""
+        self._steps = self._look()
+
+    def go_on(self) -> str:
+        """Its name and pid, if they are known by now or after a fraction of a second; else a stranger."""
+        until = self._clock() + SLICE
+        while not self._found and self._clock() < until:
+            if next(self._steps, None) is None:
+                break
+        return self._found or STRANGER
+
+    def _look(self) -> Iterator[bool]:
+        try:
+            names = os.listdir("/proc")
+        except OSError:
+            return
+        for name in sorted((name for name in names if name.isdigit()), key=int, reverse=True):
+            if (sockets(int(name)) or set()) & self.wanted:
+                self._found = _describe(int(name))
+            yield True
+
+
+def _describe(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/comm", "rb") as file:
+            return f"{printable(decode(file.read().strip()))} (pid {pid})"
+    except OSError:
+        return f"pid {pid}"
+
+
+# elsewhere
+
+
+def pids_listening(port: int, process: Process) -> set[int] | None:
+    """Those of the tree of `process` that listen on `port`, by psutil; None where it may not know of one."""
+    import psutil  # noqa: PLC0415 - 20 ms and some MB, where there is no /proc
+
+    hidden = False
+    found = set()
+    for pid in _tree_by_psutil(process):
+        try:
+            one = psutil.Process(pid)
+            # psutil 6 renamed it.
+            connections = getattr(one, "net_connections", None) or one.connections
+            if any(
+                c.status == psutil.CONN_LISTEN and c.laddr and c.laddr[1] == port
+                for c in connections(kind="tcp")
+            ):
+                found.add(pid)
+        except psutil.NoSuchProcess:
+            continue
+        except (psutil.Error, OSError):
+            hidden = True
+    return found or (None if hidden else set())
+
+
+def _tree_by_psutil(process: Process) -> Iterator[int]:
+    import psutil  # noqa: PLC0415
+
+    yield process.pid
+    try:
+        below = psutil.Process(process.pid).children(recursive=True)
+    except psutil.Error:
+        below = []
+    yield from (one.pid for one in below)
+    for pid in psutil.pids():  # without a subreaper, what has left is a child of init
+        try:
+            left = process.pid in {os.getpgid(pid), os.getsid(pid)}
+        except OSError:
+            continue
+        if left:
+            yield pid

@@ -1,0 +1,197 @@
+"""What feeds the lifecycles of a loop's jobs with facts, beside their processes: assembled by policy.
+
+Both frames attach each job here with its Policy. Each kind of source is a module of its own, loaded only
+where a policy asks for it, because there is a supervisor for every background service.
+"""
+
+import os
+from typing import Protocol
+
+from devport.context import Context
+from devport.engine.conditions import Seen
+from devport.engine.far import Far
+from devport.engine.job import Job
+from devport.engine.lifecycle import Lifecycle
+from devport.engine.loop import Loop
+from devport.engine.needs import Blockers, Needs
+from devport.model import GRACE, Dependency, Policy, RestartPolicy, StopPolicy
+from devport.registry.store import Store
+
+
+class Source(Protocol):
+    """Hangs on one job; `close` when its frame ends."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+def lifecycle(restart: RestartPolicy, stop: StopPolicy, policy: Policy) -> Lifecycle:
+    """The Lifecycle of a service that is looked after by `policy`; a grace of None is the usual one."""
+    ready = policy.ready
+    return Lifecycle(
+        restart,
+        stop.signal,
+        GRACE if stop.grace is None else stop.grace,
+        probed=ready is not None,
+        start_timeout=ready.timeout if ready else None,
+        blocked=bool(policy.after) or policy.lazy,
+        external=policy.external,
+    )
+
+
+def notify_folders(context: Context) -> tuple[str, ...]:
+    """Where a service may be told to send notifications, the best first.
+
+    The address has to fit in 107 bytes (unix(7)), whatever the state folder is called.
+    """
+    runtime = context.environ.get("XDG_RUNTIME_DIR")
+    return (
+        os.path.abspath(f"{context.state_dir}/run"),
+        *([os.path.join(runtime, "devport")] if runtime and os.path.isabs(runtime) else ()),
+        f"/tmp/devport-{os.geteuid()}",  # noqa: S108 - created 0700, and its owner is checked
+    )
+
+
+def words(command: tuple[str, ...], policy: Policy) -> tuple[str, ...]:
+    """What is executed for `command`: with sockets to pass on, the program itself; a task may be skipped."""
+    if policy.listen:
+        from devport.engine.shell import exec_simple  # noqa: PLC0415 - see attach
+
+        command = exec_simple(command)
+    if policy.skip:
+        import shlex  # noqa: PLC0415 - only for tasks that may be skipped
+
+        return ("/bin/sh", "-c", _UNLESS, "sh", shlex.join(policy.skip), *command)
+    return command
+
+
+_UNLESS = (
+    'if eval "$1" </dev/null >/dev/null 2>&1; then echo "skipped: there is nothing to do"; exit 0; fi;'
+    ' shift; exec "$@"'
+)
+
+
+class Sources:
+    """Those of all jobs of `loop`."""
+
+    def __init__(self, loop: Loop, store: Store, context: Context) -> None:
+        self._loop, self._context = loop, context
+        self._jobs: dict[str, Job] = {}
+        self._policies: dict[str, Policy] = {}
+        self._sources: list[Source] = []
+        self._waiting: list[tuple[Job, Policy, Blockers]] = []
+        self._needs: list[Needs] = []
+        self._store = store
+        self._far: Far | None = None
+        self._bound: dict[str, frozenset[int]] = {}
+
+    def attach(self, job: Job, policy: Policy, stop: StopPolicy, port: int | None) -> None:
+        """Look after `job`, whose PORT is `port`; DevportError where its sockets cannot be had."""
+        self._jobs[job.command.token] = job
+        self._policies[job.command.token] = policy
+        if policy == _NOTHING and not stop.command:
+            return
+        if stop.command or policy.external:
+            from devport.engine.stopper import Stopper  # noqa: PLC0415 - see above, and so below
+
+            self._sources.append(Stopper(self._loop, job, stop.command, external=policy.external))
+        blockers = Blockers(self._loop, job)
+        if policy.listen:
+            self._listen(job, policy, blockers)
+        self._probe(job, policy, port)
+        if policy.watch is not None:
+            from devport.engine.watch import Watcher  # noqa: PLC0415
+
+            self._sources.append(Watcher(self._loop, job, policy.watch))
+        if policy.after:
+            self._waiting.append((job, policy, blockers))
+
+    def _listen(self, job: Job, policy: Policy, blockers: Blockers) -> None:
+        from devport.engine.listen import Sockets  # noqa: PLC0415
+
+        def blocked(waits: bool) -> None:
+            job.facts["listening"] = waits
+            if waits:
+                blockers.block("connection", "a connection")
+            else:
+                blockers.clear("connection")
+
+        if job.hold is not None:
+            job.hold.release()  # one of its ports may be the one to listen on
+            job.hold = None
+        sockets = Sockets(self._loop, job, policy.listen, lazy=policy.lazy, idle=policy.idle, blocked=blocked)
+        self._bound[job.command.token] = frozenset(sockets.ports)
+        self._sources.append(sockets)
+
+    def _probe(self, job: Job, policy: Policy, port: int | None) -> None:
+        notifies = policy.ready is not None and policy.ready.kind == "notify"
+        if notifies or policy.watchdog is not None:
+            from devport.engine.notify import Notify  # noqa: PLC0415
+
+            self._sources.append(
+                Notify(
+                    self._loop,
+                    job,
+                    notify_folders(self._context),
+                    ready=notifies,
+                    watchdog=policy.watchdog,
+                )
+            )
+        for probe, aim in ((policy.ready, "ready"), (policy.live, "live")):
+            if probe is not None and probe.kind != "notify":
+                from devport.engine.probe import Prober  # noqa: PLC0415
+
+                self._sources.append(Prober(self._loop, job, probe, port, aim=aim))
+
+    def _distant(self, dependency: Dependency) -> Seen:
+        return self._abroad().seen(dependency)
+
+    def _abroad(self) -> Far:
+        if self._far is None:
+            self._far = Far(self._loop, self._store, self._jobs, self._changed)
+        return self._far
+
+    def ports_of(self, job: Job) -> frozenset[int]:
+        """The ports that devport itself listens on for `job`."""
+        return self._bound.get(job.command.token, frozenset())
+
+    def begin(self) -> None:
+        """All jobs are attached, and nothing is asked for yet: hold back who has to wait.
+
+        They are judged once everything that is to run has been asked for.
+        """
+        self._needs = [
+            Needs(job, policy.after, self._jobs, self._distant, blockers)
+            for job, policy, blockers in self._waiting
+        ]
+        if self._needs:
+            self._loop.at(self._loop.now(), self._judge)
+
+    def _judge(self) -> None:
+        for needs in self._needs:
+            needs.look()
+
+    def greet(self) -> None:
+        """The control socket is there: tell those that wait for one of ours elsewhere."""
+        dependents = {one for policy in self._policies.values() for one in policy.dependents}
+        if dependents - self._jobs.keys():
+            self._abroad().greet(dependents)
+
+    def greeted(self, hash_: str) -> None:
+        """The supervisor of `hash_` says that it is there, or will never be."""
+        if self._far is not None:
+            self._far.look(hash_)
+
+    def _changed(self, hash_: str) -> None:
+        for needs in self._needs:
+            needs.look(hash_)
+
+    def close(self) -> None:
+        """The frame ends."""
+        for source in self._sources:
+            source.close()
+        if self._far is not None:
+            self._far.close()
+
+
+_NOTHING = Policy()

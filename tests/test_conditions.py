@@ -1,0 +1,92 @@
+"""What a dependency's condition means, for everything that can be seen of the other service."""
+
+import itertools
+
+import pytest
+
+from devport.engine.conditions import MET, NOT_YET, Seen, judge
+from devport.engine.lifecycle import State
+
+S, W, N = "satisfied", "waiting", "never"
+TABLE = {  # state: started, ready, completed, succeeded
+    State.WAITING: (W, W, W, W),
+    State.STARTING: (S, W, W, W),
+    State.READY: (S, S, W, W),
+    State.BACKOFF: (S, W, W, W),
+    State.STOPPING: (S, W, W, W),
+    State.KILLING: (S, W, W, W),
+    State.STOPPED: (W, W, S, N),
+    State.FAILED: (N, N, S, N),
+}
+CONDITIONS = ("started", "ready", "completed", "succeeded")
+
+
+def outcome(condition, seen):
+    """The verdict in one word."""
+    verdict = judge(condition, seen)
+    return S if verdict.met else N if verdict.never else W
+
+
+@pytest.mark.parametrize("place", range(4), ids=CONDITIONS)
+@pytest.mark.parametrize("state", TABLE)
+def test_each_state(state, place):
+    """A service that has begun, in each state it can be in."""
+    seen = Seen(state, begun=True, fault="boom")
+
+    assert outcome(CONDITIONS[place], seen) == TABLE[state][place]
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [(0, (S, N, S, S)), (1, (S, N, S, N)), (143, (S, N, S, N)), (-9, (S, N, S, N))]
+)
+def test_an_end(status, expected):
+    """An exit is started and completed; ready it is no more; only 0 is success."""
+    seen = Seen(State.EXITED, begun=True, status=status, fault="" if status == 0 else "boom")
+
+    assert tuple(outcome(condition, seen) for condition in CONDITIONS) == expected
+
+
+def test_never_begun():
+    """Who waits for something that nobody starts is parked; only its end can be taken for granted."""
+    assert tuple(outcome(condition, Seen()) for condition in CONDITIONS) == (W, W, S, W)
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("state", State)
+def test_coming(state, condition):
+    """Of one whose supervisor is on its way nothing is believed that an earlier one left behind."""
+    assert judge(condition, Seen(state, begun=True, status=1, coming=True)) == NOT_YET
+
+
+def test_listening():
+    """Its sockets take connections before it runs: started and ready, and neither ended nor done."""
+    seen = Seen(State.WAITING, listening=True)
+
+    assert tuple(outcome(condition, seen) for condition in CONDITIONS) == (S, S, W, W)
+
+
+@pytest.mark.parametrize(
+    ("condition", "state", "status", "fault", "never"),
+    [
+        ("ready", State.FAILED, 1, "exited with status 1; given up after 5 restarts", "failed: exited with"),
+        ("started", State.FAILED, None, "cannot run nope: No such file or directory", "failed: cannot run"),
+        ("ready", State.EXITED, 0, "", "has ended: exited with status 0"),
+        ("succeeded", State.EXITED, 3, "exited with status 3", "exited with status 3"),
+        ("succeeded", State.STOPPED, None, "", "was stopped"),
+    ],
+)
+def test_reasons(condition, state, status, fault, never):
+    """Why it can never be, in words that follow the service's name."""
+    verdict = judge(condition, Seen(state, begun=True, status=status, fault=fault))
+
+    assert verdict.never.startswith(never)
+
+
+def test_met_is_never_hopeless():
+    """No verdict says both."""
+    everything = itertools.product(CONDITIONS, State, [True, False], [None, 0, 1], [True, False])
+    for condition, state, begun, status, listening in everything:
+        verdict = judge(condition, Seen(state, begun, status, "boom", listening=listening))
+
+        assert not (verdict.met and verdict.never)
+        assert verdict.met == (verdict == MET)
