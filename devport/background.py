@@ -162,12 +162,13 @@ def _close_windows(context: Context, records: Sequence[Record]) -> None:
         context.say(f"devport: warning: {error.message}")
 
 
-def _start_daemons(context: Context, _store: Store, records: Sequence[Record]) -> tuple[set[str], str]:
+def _start_daemons(context: Context, store: Store, records: Sequence[Record]) -> tuple[set[str], str]:
     """A supervisor without a window for each; which there are, and why there are not more."""
     begun: set[str] = set()
     for record in records:
         try:
-            _daemon(context, record.hash)
+            if held(store.lock_path(record.hash)) is None:  # who was suspended may have been overtaken
+                _daemon(context, record.hash)
         except OSError as error:  # no more processes: those that there are go on
             return begun, f"cannot start a process: {error.strerror}"
         begun.add(record.hash)

@@ -47,7 +47,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
     import difflib  # noqa: PLC0415 - only ever needed on the way to an error
 
     close = difflib.get_close_matches(word, list(known), n=3, cutoff=0.6)
-    found = [one for one in close if min(len(word), len(one)) > SHORT or _is_a_slip(word, one)]
+    alike = difflib.get_close_matches(word, close, n=3, cutoff=0.7)
+    found = [
+        one for one in close if (min(len(word), len(one)) > SHORT and one in alike) or _is_a_slip(word, one)
+    ]
     return f" (did you mean {found[0]}?)" if found else ""
 
 

@@ -191,9 +191,10 @@ class Foreground:
         """Start everything, and wait until it has ended."""
         self.loop.watch(self.signals.descriptor, self._take_signals)
         self.loop.watch(self.lifeline, self._guardian_died)
-        self.sources.begin()
+        self.sources.hold_back()
         for job in self.loop.jobs:
             self.loop.send(job, UP)
+        self.loop.then(self.sources.judge)
         self.loop.at(self.loop.now() + CONTROL_AFTER, self._open_control)
         self.loop.run(lambda: not self.active or self.requests >= _AT_ONCE)
         self.sources.close()

@@ -102,7 +102,7 @@ def _say_changes(
         variables = {name: value for name, value in one.environment.items() if name in declared}
         if changed := changes(was, service, variables):
             context.say(
-                f"devport: {was.label} runs as it was started; {' and '.join(changed)} will count"
+                f"devport: {was.label} runs as it was started; {', '.join(changed)} will count"
                 f" after devport stop {was.label} and the next start"
             )
 
@@ -155,17 +155,16 @@ def _resolve(
 
     linked = _linked(project, services, registration)
     found = [expand_ports(one, registration.ports) for one in linked]
-    changed = {
-        registration.records[new.name].hash: new.command
-        for old, new in zip(services, found, strict=True)
-        if new.command != old.command
-    }
     store = Store(context.state_dir)
+    records = registration.records
     store.update_all(
         {
-            hash_: lambda old, words=words: old._replace(cmd=words)  # type: ignore[misc]
-            for hash_, words in changed.items()
-            if held(store.lock_path(hash_)) is None  # what runs, runs as it was started
+            records[one.name].hash: lambda old, one=one: old._replace(  # type: ignore[misc]
+                cmd=one.command, policy=to_json(one.policy)
+            )
+            for one in found
+            if (records[one.name].cmd, records[one.name].policy) != (one.command, to_json(one.policy))
+            and held(store.lock_path(records[one.name].hash)) is None  # what runs, runs as it was started
         }
     )
     return found

@@ -202,8 +202,9 @@ class Supervisor:
         self.loop.watch(self.lifeline, self._guardian_died)
         self.keyboard.open()
         self.loop.at(self.loop.now() + HEARTBEAT, self._heartbeat)
-        self.sources.begin()
+        self.sources.hold_back()
         self.loop.send(self.job, UP)
+        self.loop.then(self.sources.judge)
         self.sources.greet()
         lifecycle = self.job.lifecycle
         try:
@@ -237,6 +238,8 @@ class Supervisor:
             "pid": None if process is None else process.pid,
             "restarts": self.job.restarts,
             "status": self.job.lifecycle.status,
+            "begun": self.job.lifecycle.begun,
+            "was_ready": self.job.lifecycle.was_ready,
         }
         now = utc(self.context.wall())
         try:

@@ -19,11 +19,16 @@ _COMBINING = "Mn", "Me"
 
 
 class Column(NamedTuple):
-    """`right`: numbers. `cut`: may be shortened where the window is too narrow, the lowest number first."""
+    """`right`: numbers. `cut`: may be shortened where the window is too narrow, the lowest number first.
+
+    `least` columns of it stay then. `drop`: left out where that does not help, the lowest number first.
+    """
 
     title: str
     right: bool = False
     cut: int = 0
+    least: int = NARROWEST
+    drop: int = 0
 
 
 class Cell(NamedTuple):
@@ -38,7 +43,11 @@ def render(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, width: 
     bold, reset = _styles() if colour else ("", "")
     lines = [[Cell(column.title, bold) for column in columns], *rows]
     texts = [[printable(cell.text) for cell in line] for line in lines]
-    widths = _fit(columns, [max(map(columns_of, column)) for column in zip(*texts, strict=True)], width)
+    widths = [max(map(columns_of, column)) for column in zip(*texts, strict=True)]
+    kept = _kept(columns, widths, width)
+    columns, widths = [columns[place] for place in kept], [widths[place] for place in kept]
+    lines, texts = ([[line[place] for place in kept] for line in table] for table in (lines, texts))  # type: ignore[assignment]
+    widths = _fit(columns, widths, width)
     out = []
     for line, shown in zip(lines, texts, strict=True):
         parts = []
@@ -57,12 +66,24 @@ def _styles() -> tuple[str, str]:
     return str(Style.BRIGHT), str(Style.RESET_ALL)
 
 
+def _kept(columns: Sequence[Column], widths: Sequence[int], width: int) -> list[int]:
+    """The places of the columns that there is room for, those that may be cut as short as they get."""
+    least = [
+        min(room, column.least) if column.cut else room for column, room in zip(columns, widths, strict=True)
+    ]
+    kept = list(range(len(columns)))
+    for _, place in sorted((column.drop, place) for place, column in enumerate(columns) if column.drop):
+        if width and sum(least[one] for one in kept) + len(GAP) * (len(kept) - 1) > width:
+            kept.remove(place)
+    return kept
+
+
 def _fit(columns: Sequence[Column], widths: list[int], width: int) -> list[int]:
     """`widths`, those of columns that may be cut reduced until a line fits, as far as it goes."""
     excess = sum(widths) + len(GAP) * (len(widths) - 1) - width if width else 0
     order = sorted((column.cut, place) for place, column in enumerate(columns) if column.cut)
     for _, place in order:
-        less = max(0, min(excess, widths[place] - NARROWEST))
+        less = max(0, min(excess, widths[place] - columns[place].least))
         widths[place] -= less
         excess -= less
     return widths

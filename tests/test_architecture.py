@@ -39,6 +39,8 @@ PURE = {  # the decisions: these and nothing else
     "errors.py": {"collections.abc", "enum", "difflib"},
     "encoding.py": set(),
     "engine/escapes.py": {"re"},
+    "engine/course.py": {"devport.engine.lifecycle", "devport.model"},
+    "engine/lines.py": {"devport.encoding", "devport.engine.escapes", "re"},
     "engine/order.py": {"collections.abc"},
     "engine/conditions.py": {"devport.model", "devport.engine.lifecycle", "typing"},
 }

@@ -469,7 +469,7 @@ def test_wait_for_a_project_that_does_not_run(call, service):
     service("web")
 
     assert call("wait", "--timeout", "0.01") == Result(
-        1, "", "devport: cannot wait: nothing of this project has begun to run in 0.01 s\n"
+        124, "", "devport: cannot wait: nothing of this project has begun to run in 0.01 s\n"
     )
     assert call("wait", "-t", "0", "web").err == (
         "devport: cannot wait for web: it is not ready in time: it does not run\n"

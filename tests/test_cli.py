@@ -355,7 +355,7 @@ def test_any_argv_has_a_status(call, runs, verb, words):
     assert result.err == "" or result.err.startswith(("devport: ", "Valid "))
 
 
-HEAVY = ("docopt", "psutil", "yaml", "dotenv", "colorama", "watchfiles")
+HEAVY = ("docopt", "psutil", "yaml", "dotenv", "colorama", "watchfiles", "pathspec")
 SLOW = ("dataclasses", "pathlib", "logging", "argparse", "subprocess", "socket", "inspect", "json")
 
 

@@ -16,7 +16,7 @@ TABLE = {  # state: started, ready, completed, succeeded
     State.STOPPING: (S, W, W, W),
     State.KILLING: (S, W, W, W),
     State.STOPPED: (W, W, S, N),
-    State.FAILED: (N, N, S, N),
+    State.FAILED: (S, N, S, N),
 }
 CONDITIONS = ("started", "ready", "completed", "succeeded")
 
@@ -69,8 +69,7 @@ def test_listening():
     ("condition", "state", "status", "fault", "never"),
     [
         ("ready", State.FAILED, 1, "exited with status 1; given up after 5 restarts", "failed: exited with"),
-        ("started", State.FAILED, None, "cannot run nope: No such file or directory", "failed: cannot run"),
-        ("ready", State.EXITED, 0, "", "has ended: exited with status 0"),
+        ("ready", State.EXITED, 0, "", "exited with status 0"),
         ("succeeded", State.EXITED, 3, "exited with status 3", "exited with status 3"),
         ("succeeded", State.STOPPED, None, "", "was stopped"),
     ],
@@ -82,11 +81,30 @@ def test_reasons(condition, state, status, fault, never):
     assert verdict.never.startswith(never)
 
 
+@pytest.mark.parametrize("state", [State.EXITED, State.FAILED])
+def test_was_ready(state):
+    """It was ready before it ended: who looked too late goes on like who looked in time."""
+    assert outcome("ready", Seen(state, begun=True, was_ready=True, status=1, fault="boom")) == S
+
+
+@pytest.mark.parametrize("state", [State.STOPPED, State.BACKOFF, State.STOPPING, State.WAITING])
+def test_was_ready_and_may_be_again(state):
+    """While something is to come it is waited for."""
+    assert outcome("ready", Seen(state, begun=True, was_ready=True)) == W
+
+
+def test_never_started():
+    """What could not be executed has not started."""
+    verdict = judge("started", Seen(State.FAILED, fault="cannot run nope: No such file or directory"))
+
+    assert verdict.never == "failed: cannot run nope: No such file or directory"
+
+
 def test_met_is_never_hopeless():
     """No verdict says both."""
     everything = itertools.product(CONDITIONS, State, [True, False], [None, 0, 1], [True, False])
     for condition, state, begun, status, listening in everything:
-        verdict = judge(condition, Seen(state, begun, status, "boom", listening=listening))
+        verdict = judge(condition, Seen(state, begun, begun, status, "boom", listening=listening))
 
         assert not (verdict.met and verdict.never)
         assert verdict.met == (verdict == MET)

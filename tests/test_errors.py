@@ -26,6 +26,7 @@ def test_slips(word, known):
     ("word", "known"),
     [
         ("nope", "ne"),
+        ("bogus", "logs"),
         ("bogus", "bus"),
         ("worker", "wok"),
         ("cat", "bat"),

@@ -1,4 +1,4 @@
-"""What is installed: one version, one entry point, types, and the six packages that were agreed on."""
+"""What is installed: one version, one entry point, types, and the seven packages that were agreed on."""
 
 import ast
 import configparser
@@ -18,7 +18,7 @@ SETUP = configparser.ConfigParser()
 SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
-AGREED = {"docopt-ng", "python-dotenv", "colorama", "psutil", "PyYAML", "watchfiles"}
+AGREED = {"docopt-ng", "pathspec", "python-dotenv", "colorama", "psutil", "PyYAML", "watchfiles"}
 
 
 def names(requirements):
@@ -54,7 +54,7 @@ def test_entry_point():
 
 
 def test_dependencies():
-    """The six packages that were agreed on are needed, each with a lowest version, and no other."""
+    """The seven packages that were agreed on are needed, each with a lowest version, and no other."""
     requirements = SETUP["options"]["install_requires"]
 
     assert names(requirements) == AGREED
@@ -81,7 +81,7 @@ def imported():
 
 def test_imports_are_dependencies():
     """Nothing is imported but the standard library, what is declared, and devport itself."""
-    declared = {"docopt", "dotenv", "colorama", "psutil", "yaml", "watchfiles"}
+    declared = {"docopt", "pathspec", "dotenv", "colorama", "psutil", "yaml", "watchfiles"}
 
     assert set(imported()) <= sys.stdlib_module_names | declared | {"devport"}
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -87,9 +88,8 @@ def test_no_shell(argv):
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_same_pid_and_variables(shell):
     """With a real shell: the program has the shell's pid, its variables and its redirections."""
-    argv = exec_simple(
-        (shell, "-c", "A=1 B='x y' python3 -c 'import os; print(os.environ[\"A\"], os.getpid())'")
-    )
+    code = 'import os; print(os.environ["A"], os.getpid())'
+    argv = exec_simple((shell, "-c", f"A=1 B='x y' {sys.executable} -c '{code}' 2>&1"))
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as shell_process:
         said = shell_process.communicate()[0]
 

@@ -25,7 +25,7 @@ _FOREGROUND_ONLY = (
 )
 _PROJECT_ONLY = (
     *("--file", "--root", "--except", "--concurrency", "--formation", "--port"),
-    *("--strict-ports", "--no-strict-ports", "--detach"),
+    *("--strict-ports", "--no-strict-ports", "--detach", "--mode", "--wait"),
 )
 
 
@@ -38,12 +38,31 @@ def start_entries(
             raise arguments.wrong(f"option {name} does not go with -d")
     outcomes = launched(context, arguments, project, services, options)
     failed = say(context, outcomes)
+    if arguments.flag("--wait"):
+        failed = _wait(context, [one.record for one in outcomes if not one.error]) or failed
     rows = survey(context, Store(context.state_dir), _exposed(context, outcomes))
     if arguments.flag("--json") or not is_tty(context.stdout):
         context.write(context.stdout, json.dumps([fields(one) for one in rows], indent=2) + "\n")
     else:
         show(context, arguments, rows)
     return failed
+
+
+def _wait(context: Context, records: Sequence[Record]) -> int:
+    """Wait until `records` are settled; says which are not as they should be, and returns the status."""
+    from devport.commands.progress import Progress  # noqa: PLC0415 - only where somebody waits
+    from devport.commands.wait import TIMEOUT  # noqa: PLC0415
+    from devport.inventory.readiness import wait  # noqa: PLC0415
+
+    store = Store(context.state_dir, context.wall)
+    with Progress(context) as progress:
+        outcomes = wait(context, store, records, context.now() + TIMEOUT, show=progress.show)
+    for one in outcomes:
+        if one.error:
+            context.say(f"devport: {one.error}")
+    if any(one.late for one in outcomes):
+        return ExitStatus.TIMEOUT
+    return ExitStatus.FAILED if any(one.error for one in outcomes) else ExitStatus.OK
 
 
 def launched(

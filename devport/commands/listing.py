@@ -37,14 +37,14 @@ def _table(context: Context, rows: Sequence[Row], coloured: bool) -> str:
 
     columns = (
         Column("NAME"),
-        Column("PROJECT", cut=2),
-        Column("STATUS", cut=3),
+        Column("PROJECT", cut=2, drop=5),
+        Column("STATUS", cut=3, least=24),
         Column("PORT", right=True),
-        Column("UPTIME", right=True),
-        Column("RESTARTS", right=True),
-        Column("CPU", right=True),
-        Column("MEMORY", right=True),
-        Column("COMMAND", cut=1),
+        Column("UPTIME", right=True, drop=4),
+        Column("RESTARTS", right=True, drop=3),
+        Column("CPU", right=True, drop=2),
+        Column("MEMORY", right=True, drop=1),
+        Column("COMMAND", cut=1, drop=6),
     )
     used = usage({one.pid for one in rows if one.pid is not None})
     home = context.environ.get("HOME", "")

@@ -4,6 +4,7 @@ Nothing is ever shown where stdout or stderr is no terminal, or one that cannot 
 """
 
 import os
+import signal
 from collections.abc import Sequence
 from typing import Self
 
@@ -58,7 +59,9 @@ class Progress:
             self._shown = ""
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Itself; Ctrl-C, which ended devport at once until now, takes the line away first."""
+        if self._able:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         return self
 
     def __exit__(self, *_: object) -> None:

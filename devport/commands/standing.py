@@ -1,4 +1,4 @@
-"""What of a project runs already, and which of its tasks have to run again; shared by the verbs that start."""
+"""What of a project runs already, and which tasks have to run again."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

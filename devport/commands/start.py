@@ -62,6 +62,7 @@ How it runs and ends:
 
 In the background:
   -d, --detach          every entry under a supervisor of its own
+  --wait                return when all is ready, as devport wait does
   --no-tmux             no windows: daemons, with logs (devport logs)
 
 For a COMMAND:
@@ -129,7 +130,7 @@ def begin(context: Context, arguments: Arguments, planned: Plan) -> int:
         from devport.commands import detached  # noqa: PLC0415 - the foreground pays for none of it
 
         return detached.start_entries(context, arguments, *planned)
-    _refuse(arguments, ("--no-tmux",), "goes with -d")
+    _refuse(arguments, ("--no-tmux", "--wait"), "goes with -d")
     return foreground.start(context, *planned)
 
 
@@ -167,4 +168,4 @@ def _services(arguments: Arguments, project: Project) -> tuple[tuple[Service, ..
     names = tuple(dict.fromkeys(arguments.words))
     mode: graph.Mode = arguments.choice("--mode", graph.MODES) or "before"  # type: ignore[assignment]
     except_ = arguments.names("--except")
-    return selection.choose(project, names, except_, counts.get("-c"), counts.get("-m"), mode)
+    return selection.choose(project, names, except_, counts.get("-c"), counts.get("-m"), mode=mode)

@@ -47,6 +47,11 @@ def announcement(  # noqa: PLR0911 - one line for each thing there is to say
     return None
 
 
+def waiting(needs: str) -> Announcement:
+    """What to say of a service that has waited for `needs` for a while."""
+    return Announcement(f"is waiting for {needs}", {"event": "waiting", "needs": needs})
+
+
 def _readiness(transition: Transition) -> Announcement | None:
     """A probe's news; a service without one is ready when it is started, which is said anyway."""
     job, before, event = transition

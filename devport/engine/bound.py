@@ -3,6 +3,7 @@
 import _socket
 import errno
 import os
+import select
 from collections.abc import Callable
 
 from devport.encoding import printable
@@ -13,6 +14,7 @@ from devport.model import Listen
 _PRIVATE = 0o600
 _STREAMS = {"tcp", "unix_stream"}
 _UNPRIVILEGED = 1024
+_SHUT = getattr(select, "POLLRDHUP", 0)  # Linux; POLLHUP is always told
 
 
 class Bound:
@@ -58,6 +60,7 @@ class Bound:
 
     def _bind_port(self) -> _socket.socket:
         host, port = self._declared()
+        port = self.port or port
         kind = _socket.SOCK_STREAM if self.is_stream else _socket.SOCK_DGRAM
         wanted = None if host in {"", "*"} else host
         found = _socket.getaddrinfo(wanted, port, _socket.AF_UNSPEC, kind, 0, _socket.AI_PASSIVE)
@@ -108,20 +111,29 @@ class Bound:
         listening by shutdown(2). And some remove the path when they end (Python 3.13's asyncio).
         """
         try:
-            if self.port is None and not self._is_there():
+            if not self._is_whole():
                 self._socket.close()
-                self._socket = self._bind_path()
+                self._socket = self._bind_path() if self.port is None else self._bind_port()
             self._socket.setblocking(True)
             if self.is_stream:
                 self._socket.listen(self.listen.backlog)
         except OSError as error:
             raise self._failed(str(error.strerror or error)) from error
 
-    def _is_there(self) -> bool:
-        try:
-            return unix.name(self.listen.address) == self._own
-        except OSError:
+    def _is_whole(self) -> bool:
+        """Whether clients still find it, and it takes them."""
+        if self._socket.fileno() < 0:
+            return False  # the last time it could not be had again
+        poll = select.poll()
+        poll.register(self._socket.fileno(), _SHUT)
+        if poll.poll(0):
             return False
+        if self.port is None:
+            try:
+                return unix.name(self.listen.address) == self._own
+            except OSError:
+                return False
+        return not self.is_stream or bool(self._socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN))
 
     def close(self) -> None:
         """Nobody listens any more; the path is gone if it is still this socket's."""

@@ -5,22 +5,24 @@ Knows what is seen of the other service, here or in another supervisor, and not 
 
 from typing import NamedTuple
 
-from devport.engine.lifecycle import State
+from devport.engine.lifecycle import AT_REST, State
 from devport.model import Condition
 
-_ENDING = {State.STOPPING, State.KILLING}
+_OVER = {State.EXITED, State.FAILED}
 
 
 class Seen(NamedTuple):
     """What is known of a service: its state, and how its last life ended.
 
-    `begun`: it has been spawned since it was last wanted. `status` is its last exit status, None where
+    `begun`: it has been spawned since it was last wanted; `was_ready`: in this life, or the last one, so
+    that it does not matter whether somebody looked in time. `status` is its last exit status, None where
     there was none; `fault` what went wrong. `listening`: it waits for its first connection, and its
     sockets are there. `coming`: it was asked for and its supervisor has not come up yet.
     """
 
     state: State = State.STOPPED
     begun: bool = False
+    was_ready: bool = False
     status: int | None = None
     fault: str = ""
     listening: bool = False
@@ -43,39 +45,27 @@ def judge(condition: Condition, seen: Seen) -> Verdict:
 
 
 def _judge(condition: Condition, seen: Seen) -> Verdict:
-    if seen.state is State.FAILED:
-        # It is over, however: who only waits for that can go on.
-        return MET if condition == "completed" else Verdict(False, f"failed: {seen.fault or 'for good'}")
     if seen.listening and condition in {"started", "ready"}:
         return MET
     match condition:
         case "started":
-            return MET if _has_started(seen) else NOT_YET
+            met = seen.begun and seen.state not in {State.WAITING, State.STOPPED}
+            return _unless_over(seen, met=met)
         case "ready":
-            return _ready(seen)
+            met = seen.state is State.READY or (seen.state in _OVER and seen.was_ready)
+            return _unless_over(seen, met=met)
         case "completed":
-            return MET if seen.state in {State.EXITED, State.STOPPED} else NOT_YET
+            return MET if seen.state in AT_REST else NOT_YET
         case "succeeded":
-            return _succeeded(seen)
+            if seen.state is State.STOPPED and seen.begun:
+                return Verdict(False, "was stopped")
+            return _unless_over(seen, met=seen.state is State.EXITED and seen.status == 0)
 
 
-def _has_started(seen: Seen) -> bool:
-    return seen.begun and seen.state not in {State.WAITING, State.STOPPED}
-
-
-def _ready(seen: Seen) -> Verdict:
-    if seen.state is State.EXITED:
-        return Verdict(False, f"has ended: {_end(seen)}")
-    return MET if seen.state is State.READY else NOT_YET
-
-
-def _succeeded(seen: Seen) -> Verdict:
-    if seen.state is State.EXITED:
-        return MET if seen.status == 0 else Verdict(False, _end(seen))
-    if seen.state is State.STOPPED and seen.begun:
-        return Verdict(False, "was stopped")
-    return NOT_YET
-
-
-def _end(seen: Seen) -> str:
-    return seen.fault or f"exited with status {seen.status or 0}"
+def _unless_over(seen: Seen, *, met: bool) -> Verdict:
+    """`met`, or not yet; or never, where nothing is to come any more."""
+    if met or seen.state not in _OVER:
+        return MET if met else NOT_YET
+    if seen.state is State.FAILED:
+        return Verdict(False, f"failed: {seen.fault or 'for good'}")
+    return Verdict(False, seen.fault or f"exited with status {seen.status or 0}")

@@ -10,7 +10,7 @@ EAGER = 1.0
 """Seconds between two looks at what is not ready yet, at most: somebody waits for it."""
 AUTOMATIC = 0.1
 """The same for devport's own look at a declared port."""
-FIRST, FIRST_RUN = 0.01, 0.05
+FIRST, FIRST_RUN = 0.01, 0.02
 """Seconds after the first failed look at a service that has just begun; where a look is a command, each
 costs a process or two. They double from one to the next."""
 SHORTEST = 0.05

@@ -85,7 +85,8 @@ class Far:
         status = record.run.get("status") if record else None
         self._seen[hash_] = Seen(
             state if state in AT_REST else State.STOPPED,
-            begun=status is not None,
+            begun=bool(record and record.run.get("begun")),
+            was_ready=bool(record and record.run.get("was_ready")),
             status=status if isinstance(status, int) else None,
             fault=record.error if record else "",
         )
@@ -97,10 +98,10 @@ class Far:
         if not isinstance(told, dict) or (state := _STATES.get(str(told.get("state")))) is None:
             return
         status = told.get("status")
-        before = self._seen[hash_]
         self._seen[hash_] = Seen(
             state,
-            begun=before.begun or told.get("pid") is not None or status is not None,
+            begun=told.get("begun") is True,
+            was_ready=told.get("was_ready") is True,
             status=status if isinstance(status, int) else None,
             fault=str(told.get("error", "")),
             listening=told.get("listening") is True,
@@ -110,7 +111,8 @@ class Far:
     def _lost(self, hash_: str) -> None:
         """Its supervisor has ended, as it said before, or was killed."""
         del self._callers[hash_]
-        if self._seen[hash_].state not in AT_REST:
+        seen = self._seen[hash_]
+        if seen.coming or seen.state not in AT_REST:
             self._look(hash_)
             self._changed(hash_)
 

@@ -140,6 +140,8 @@ class Lifecycle:
         self.cause = Cause.ASKED  # of the end under way; meaningful while stopping
         self.fault = ""  # what went wrong last, for people; empty while all is well
         self.status: int | None = None  # how the last life ended
+        self.begun = False  # has been spawned since it was last asked for
+        self.was_ready = False  # this life, or the last one
         self.ready_at = 0.0  # when it became ready; meaningful while it is
         self.failures = 0  # restarts since the service last stayed up
         self._restarts: deque[float] = deque()  # when, within the policy's window
@@ -183,7 +185,7 @@ class Lifecycle:
         self.wanted = True
         match self.state:
             case State.EXITED | State.STOPPED | State.FAILED | State.BACKOFF:
-                self.failures = 0
+                self.failures, self.begun = 0, self.begun and self.state is State.BACKOFF
                 self._restarts.clear()
                 return self._start()
             case State.STARTING | State.READY if restart:
@@ -212,6 +214,7 @@ class Lifecycle:
 
     def _spawned(self, now: float) -> list[Action]:
         if self.state is State.STARTING:
+            self.begun = True
             self.status = None  # not before, so that whoever announces the last life's end has it
             if self.probed or self.external:
                 limit = self.start_timeout
@@ -231,7 +234,7 @@ class Lifecycle:
     def _ready(self, now: float) -> list[Action]:
         if self.state is State.STARTING:
             self.fault = self.unready = ""
-            self.ready_at = now
+            self.ready_at, self.was_ready = now, True
             self._enter(State.READY)
         return []
 
@@ -299,7 +302,7 @@ class Lifecycle:
             self.fault = self.hopeless or self.fault
             self._enter(State.FAILED if self.hopeless else State.WAITING)
             return []
-        self.unready = ""
+        self.unready, self.was_ready = "", False
         self._enter(State.STARTING)
         return [SPAWN]
 

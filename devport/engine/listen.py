@@ -100,10 +100,16 @@ class Sockets:
         """Watch the sockets while nobody else does."""
         if hears == self._hears:
             return
+        if hears:
+            try:
+                for bound in self._bound:
+                    bound.restore()  # the last life may have removed its path
+            except DevportError:
+                self._wake()  # the spawn will say what is wrong
+                return
         self._hears = hears
         for bound in self._bound:
             if hears:
-                bound.restore()  # the last life may have removed its path
                 self._loop.watch(bound.fileno(), self._wake)
             else:
                 self._loop.unwatch(bound.fileno())

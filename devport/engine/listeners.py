@@ -1,13 +1,12 @@
 """Whether who listens on a port is a process of a job's own tree, and who it is if not.
 
-On Linux from /proc (proc_net(5), proc_pid_fd(5)): the sockets that listen on the port, and the descriptors
-of the tree's processes. Elsewhere psutil tells the same. When the system does not tell (a process of
-another user, or a privileged one), the job gets the benefit of the doubt. Nothing here waits, and each
-question is answered within a fraction of what the loop may be late.
+On Linux by the sockets that listen on the port and the descriptors of the tree's processes
+(proc_pid_fd(5)); elsewhere psutil tells the same. When the system does not tell (a process of another
+user, or a privileged one), the job gets the benefit of the doubt. Nothing here waits, and each question
+is answered within a fraction of what the loop may be late.
 """
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from time import monotonic
 
@@ -16,13 +15,12 @@ from devport.engine import descendants
 from devport.engine.job import Job
 from devport.engine.process import Process
 from devport.engine.reaper import Reaper
-from devport.registry.owner import LISTEN, STRANGER
+from devport.engine.sockdiag import listeners
+from devport.registry.owner import STRANGER
 
 SLICE = 0.01
 """Seconds that the search for a stranger's name takes at once."""
 _STARTED = 19  # of /proc/PID/stat behind the name: when it was started, in ticks since boot
-_OTHERS = 1000  # connections that are read past in search of a listener
-_ROW = 10  # fields of a line of /proc/net/tcp up to the inode
 
 
 class Ownership:
@@ -84,63 +82,6 @@ class Ownership:
 
 
 # sockets
-
-
-def listeners(port: int, host: str) -> set[int] | None:
-    """The sockets (inodes) to which connections to `host`:`port` are given; None where that is not told.
-
-    The most specific address wins, and for an IPv4 one IPv4 does; several have SO_REUSEPORT.
-    """
-    exact, any4 = _hexadecimal(host), "00000000"
-    any6 = "0" * 32
-    if ":" in host:
-        choices = [("tcp6", exact), ("tcp6", any6)]
-    else:
-        mapped = "0" * 16 + _words(b"\0\0\xff\xff") + exact
-        choices = [("tcp", exact), ("tcp6", mapped), ("tcp", any4), ("tcp6", any6)]
-    found: dict[tuple[str, str], set[int]] = {}
-    tables = 0
-    for name in ("tcp", "tcp6"):
-        try:
-            for address, inode in _table(f"/proc/net/{name}", f":{port:04X}"):
-                found.setdefault((name, address), set()).add(inode)
-            tables += 1
-        except OSError:
-            pass  # no IPv6, or not Linux
-    if not tables:
-        return None
-    return next((found[choice] for choice in choices if choice in found), set())
-
-
-def _table(path: str, ending: str) -> Iterator[tuple[str, int]]:
-    """Address and inode of each listener whose local address ends with `ending`.
-
-    Linux lists those that listen before all others, of which there may be very many; gVisor does not.
-    """
-    others = 0
-    with open(path, encoding="ascii", errors="replace", buffering=4096) as table:
-        next(table, "")
-        for line in table:
-            fields = line.split(None, _ROW)
-            if len(fields) < _ROW or fields[3] != LISTEN:
-                others += 1
-                if others > _OTHERS:
-                    return
-            elif fields[1].endswith(ending):
-                yield fields[1][: -len(ending)], int(fields[9])
-
-
-def _hexadecimal(host: str) -> str:
-    """A numeric address as the tables write it: words of 32 bits in the machine's order of bytes."""
-    import _socket  # noqa: PLC0415 - loaded by whoever has an address to ask about
-
-    packed = _socket.inet_pton(_socket.AF_INET6 if ":" in host else _socket.AF_INET, host)
-    return _words(packed)
-
-
-def _words(packed: bytes) -> str:
-    pieces = [packed[at : at + 4] for at in range(0, len(packed), 4)]
-    return "".join(f"{int.from_bytes(piece, sys.byteorder):08X}" for piece in pieces)
 
 
 def sockets(pid: int) -> set[int] | None:

@@ -150,14 +150,12 @@ class Lookout:
             self._compare(self._survey(), ", by polling")
             self._pause.acquire(timeout=max(POLL, 20 * (time.monotonic() - began)))
 
-    def _survey(self) -> Survey:
-        return look(self._watch.paths, self._sieve, self.is_set)
+    def _survey(self, *, files: bool = True) -> Survey:
+        return look(self._watch.paths, self._sieve, self.is_set, files=files)
 
     def _watched(self, make: "Callable[..., RustNotify]") -> "RustNotify":
         """Watch all folders there are, then tell what changed until they were."""
-        survey = self._survey()
-        if self._seen is None:
-            self._seen = survey
+        survey = self._survey(files=False)
         end = time.monotonic() + BATCH / 1000
         for left in reversed(range(TRIES)):
             folders = survey.folders
@@ -167,7 +165,7 @@ class Lookout:
             except (FileNotFoundError, PermissionError):
                 if not left:
                     raise
-                survey = self._survey()
+                survey = self._survey(files=False)
                 continue
             survey = self._survey()
             while survey.folders <= folders and self._goes_on(notify, survey, end):

@@ -58,7 +58,7 @@ class Loop:
         self.jobs: list[Job] = []
         self.reaper = Reaper()
         self.observers: list[Callable[[Transition], None]] = []
-        self._events: deque[tuple[Job, Event]] = deque()
+        self._events: deque[Callable[[], None]] = deque()
         self._deadlines: dict[Job, float] = {}
         self._timers: dict[Callable[[], None], float] = {}
         self._endings: dict[Job, Ending] = {}
@@ -96,7 +96,11 @@ class Loop:
 
     def send(self, job: Job, event: Event) -> None:
         """Tell `job`'s lifecycle; taken up in order, after the transition under way."""
-        self._events.append((job, event))
+        self._events.append(lambda: self._handle(job, event))
+
+    def then(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when what was sent until now has been taken up, before anything else can happen."""
+        self._events.append(callback)
 
     def run(self, finished: Callable[[], bool]) -> None:
         """Until `finished`, and until the reader has taken all of the output or has been given up."""
@@ -148,8 +152,7 @@ class Loop:
 
     def _settle(self) -> None:
         while self._events:
-            job, event = self._events.popleft()
-            self._handle(job, event)
+            self._events.popleft()()
 
     def _handle(self, job: Job, event: Event) -> None:
         lifecycle = job.lifecycle

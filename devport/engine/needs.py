@@ -48,7 +48,8 @@ def seen_of(job: Job) -> Seen:
     lifecycle = job.lifecycle
     return Seen(
         lifecycle.state,
-        job.spawns > 0,
+        lifecycle.begun,
+        lifecycle.was_ready,
         lifecycle.status,
         lifecycle.fault,
         listening=bool(job.facts.get("listening")),

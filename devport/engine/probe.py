@@ -105,7 +105,6 @@ class Prober:
             self._end()
         elif self._aim == "ready":
             if transition.event.kind is Kind.SPAWNED:
-                self._end()
                 self._begin()
         elif state is State.READY and self._course is None:
             self._begin()

@@ -155,19 +155,15 @@ class Sources:
         """The ports that devport itself listens on for `job`."""
         return self._bound.get(job.command.token, frozenset())
 
-    def begin(self) -> None:
-        """All jobs are attached, and nothing is asked for yet: hold back who has to wait.
-
-        They are judged once everything that is to run has been asked for.
-        """
+    def hold_back(self) -> None:
+        """All jobs are attached, and nothing is asked for yet: nobody starts who has to wait."""
         self._needs = [
             Needs(job, policy.after, self._jobs, self._distant, blockers)
             for job, policy, blockers in self._waiting
         ]
-        if self._needs:
-            self._loop.at(self._loop.now(), self._judge)
 
-    def _judge(self) -> None:
+    def judge(self) -> None:
+        """Everything that is to run has been asked for: see who can start."""
         for needs in self._needs:
             needs.look()
 

@@ -79,6 +79,8 @@ class Statuses:
             "pid": None if job.process is None else job.process.pid,
             "status": None if lifecycle.status is None else shell_status(lifecycle.status),
             "error": lifecycle.fault,
+            "begun": lifecycle.begun,
+            "was_ready": lifecycle.was_ready,
             "listening": bool(job.facts.get("listening")),
             "waiting_for": lifecycle.needs if lifecycle.state is State.WAITING else "",
             "not_ready": lifecycle.unready if lifecycle.state is State.STARTING else "",

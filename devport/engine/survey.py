@@ -20,9 +20,9 @@ class Survey(NamedTuple):
 class _Surveyor:
     """Fills `survey`; enters each folder once, by whatever links it is reached."""
 
-    def __init__(self, sieve: Sieve, stopped: Callable[[], bool]) -> None:
+    def __init__(self, sieve: Sieve, stopped: Callable[[], bool], *, files: bool) -> None:
         self.survey = Survey(set(), {})
-        self._sieve, self._stopped = sieve, stopped
+        self._sieve, self._stopped, self._files = sieve, stopped, files
         self._been: set[tuple[int, int]] = set()
 
     def start(self, path: str) -> None:
@@ -60,13 +60,13 @@ class _Surveyor:
                     waiting.append((path, below))
 
     def _add(self, path: str) -> None:
-        if self._sieve.counts(path) and (known := signature(path)) is not None:
+        if self._files and self._sieve.counts(path) and (known := signature(path)) is not None:
             self.survey.files[path] = known
 
 
-def look(paths: Sequence[str], sieve: Sieve, stopped: Callable[[], bool]) -> Survey:
-    """What there is of `paths` (absolute); less than all of it once `stopped`."""
-    surveyor = _Surveyor(sieve, stopped)
+def look(paths: Sequence[str], sieve: Sieve, stopped: Callable[[], bool], *, files: bool = True) -> Survey:
+    """What there is of `paths` (absolute), `files` False: folders only; less than all once `stopped`."""
+    surveyor = _Surveyor(sieve, stopped, files=files)
     for path in paths:
         surveyor.start(os.path.normpath(path))
     return surveyor.survey

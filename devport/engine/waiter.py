@@ -79,6 +79,8 @@ def _not_ready(goal: str, lifecycle: Lifecycle) -> str | None:
     match state:
         case State.READY:
             return ""
+        case State.WAITING if wished:
+            return ""  # for others: the wish is done, and its answer says what it waits for
         case State.BACKOFF if wished:
             return f"it {_ended(lifecycle)}; it is tried again"
         case State.STOPPED:

@@ -7,7 +7,7 @@ from devport.context import wait_until
 from devport.errors import DevportError
 from devport.inventory.outcome import Outcome, refused
 from devport.inventory.reach import Unanswered, ask
-from devport.inventory.rows import AT_ONCE, Row, Status, trouble
+from devport.inventory.rows import AT_ONCE, NOTHING, Row, Status, by_hash, trouble
 from devport.inventory.stop import LATE, grace, stop
 from devport.registry.record import Record
 from devport.registry.store import Store
@@ -45,7 +45,7 @@ def _in_place(  # noqa: PLR0911 - one line for each thing that may come of it
     if one.holder is None:
         return None
     try:
-        ask(one.holder, "restart", [one.record.hash], patience=grace([one]) + LATE + READY)
+        reply = ask(one.holder, "restart", [one.record.hash], patience=grace([one]) + LATE + READY)
     except Unanswered as error:
         if one.holder.mode != "background":
             return refused(one.record, "restart", error.message)
@@ -53,6 +53,9 @@ def _in_place(  # noqa: PLR0911 - one line for each thing that may come of it
         return outcome if outcome.error else None
     except DevportError as error:
         return refused(one.record, "restart", error.message)
+    said = by_hash(reply).get(one.record.hash, NOTHING)
+    if said.get("state") == "waiting":
+        return Outcome(one.record, f"waits for {said.get('waiting_for')}")
     wait_until(lambda: False, AT_ONCE)
     why = trouble(one.holder, one.record)
     if why:

@@ -92,12 +92,12 @@ def _condition(said: Condition | None, first: Service) -> Condition:
 
 
 def _find(found: Reference, known: dict[str, Service]) -> Service:
+    target = known.get(found.name)
+    if target and found.task in {None, target.policy.task}:
+        return target
     what = {None: "service or task", False: "service", True: "task"}[found.task]
-    names = [name for name, one in known.items() if found.task in {None, one.policy.task}]
-    if found.name in names:
-        return known[found.name]
-    if found.name in known:
+    if target:
         other = f" ({found.name} is a {'service' if found.task else 'task'})"
         raise Refusal(found.line, f"no {what} is called {found.name}{other}")
-    hint = nearest(found.name, names)
+    hint = nearest(found.name, [name for name, one in known.items() if found.task in {None, one.policy.task}])
     raise Refusal(found.line, f"no {what} is called {found.name}{hint}")

@@ -18,6 +18,7 @@ INTERNAL = frozenset(
         "LISTEN_PID",
         "LISTEN_FDNAMES",
         "NOTIFY_SOCKET",
+        "DEVPORT_SHELL",
         "WATCHDOG_USEC",
         "WATCHDOG_PID",
         "TMUX",

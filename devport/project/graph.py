@@ -9,6 +9,8 @@ from typing import Literal, get_args
 from devport.errors import UsageError, nearest
 from devport.model import Dependency, Project, Service
 
+SHOWN = 20
+"""Entries of a cycle that a message names."""
 MARK = "@"
 Groups = Mapping[str, tuple[str, ...]]
 Mode = Literal["before", "after", "all", "single"]
@@ -33,7 +35,8 @@ def check(services: Sequence[Service]) -> None:
 
 def circle(entries: Sequence[str]) -> str:
     """What `cycle` found, for a message."""
-    return " -> ".join(entries) + (" wait for each other" if len(entries) > 2 else " waits for itself")  # noqa: PLR2004
+    shown = entries if len(entries) <= SHOWN else (*entries[:3], "...", *entries[-3:])
+    return " -> ".join(shown) + (" wait for each other" if len(entries) > 2 else " waits for itself")  # noqa: PLR2004
 
 
 def cycle(services: Sequence[Service]) -> tuple[str, ...]:
@@ -184,13 +187,12 @@ def levels(services: Sequence[Service]) -> tuple[tuple[Service, ...], ...]:
 
     Dependencies on others do not count; they name entries or instances. There is no cycle (`check`).
     """
+    meant: dict[str, set[str]] = {}
+    for service in services:
+        meant.setdefault(service.entry, set()).add(service.name)
+        meant.setdefault(service.name, set()).add(service.name)
     waits = {
-        service.name: {
-            other.name
-            for one in service.policy.after
-            for other in _meant(one.name, services)
-            if other.name != service.name
-        }
+        service.name: set().union(*(meant.get(one.name, ()) for one in service.policy.after)) - {service.name}
         for service in services
     }
     found: list[tuple[Service, ...]] = []
@@ -202,7 +204,3 @@ def levels(services: Sequence[Service]) -> tuple[tuple[Service, ...], ...]:
         done = {service.name for service in step}
         left = [service for service in left if service.name not in done]
     return tuple(found)
-
-
-def _meant(name: str, services: Sequence[Service]) -> list[Service]:
-    return [one for one in services if name in {one.name, one.entry}]

@@ -45,7 +45,7 @@ def test_limits_are_the_callers(machine):
 
 
 def test_limits_that_cannot_be_had(plain):
-    """A hard limit above the supervisor's, or one that this system does not know, keeps nothing from running."""
+    """A hard limit above the supervisor's, or one that nobody knows, keeps nothing from running."""
     row = plain.start("web", python(PRINT))
     plain.logged(row["hash"], rb"ready")
     plain.do("stop", "web")

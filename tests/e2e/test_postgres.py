@@ -9,9 +9,21 @@ import subprocess
 import tempfile
 
 import pytest
+from support import background
 from support.procs import eventually
 
-SERVER = "import http.server, os; http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), type('H', (http.server.BaseHTTPRequestHandler,), {'do_GET': lambda self: (self.send_response(200), self.end_headers())})).serve_forever()"
+machine = background.machine
+
+SERVER = """
+import http.server, os
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
 
 
 def programs():
@@ -68,7 +80,9 @@ processes:
     ready: {{http: {{get: {{path: /}}}}}}
 tasks:
   migrate:
-    exec: {bin_}/psql -v ON_ERROR_STOP=1 -h 127.0.0.1 -p ${{db.port}} -U app postgres -c 'create table if not exists t (x int)'
+    exec: >-
+      {bin_}/psql -v ON_ERROR_STOP=1 -h 127.0.0.1 -p ${{db.port}} -U app postgres
+      -c 'create table if not exists t (x int)'
     after: [db]
 """,
     )
@@ -131,4 +145,8 @@ def test_a_failed_migration_keeps_the_server_away(devport, cluster):
     status, _ = run.stop(signal.SIGINT, timeout=30)
 
     assert status in {1, 3}
-    assert not any(json.loads(line).get("event") == "started" and json.loads(line)["service"] == "web" for line in run.output.splitlines() if line.startswith(b"{"))
+    assert not any(
+        json.loads(line).get("event") == "started" and json.loads(line)["service"] == "web"
+        for line in run.output.splitlines()
+        if line.startswith(b"{")
+    )

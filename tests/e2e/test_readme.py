@@ -140,7 +140,11 @@ class Reader:
                 assert COMMANDS.fullmatch(line.partition(" #")[0].strip()), line
 
     def check(self, name):
-        """The project passes `devport check`, with nothing to say but that."""
+        """The project passes `devport check`, with nothing to say but that; the folders it names are there."""
+        for folder in re.findall(
+            r"(?m)^ *(?:cwd|working-directory): *([\w/]+)$", (self.folder / name).read_text()
+        ):
+            (self.folder / folder).mkdir(parents=True, exist_ok=True)
         done = self.devport.call("check", "-f", name, cwd=self.folder, env=self.environ)
 
         assert (done.status, done.errors.decode().count("\n")) == (0, 1), done.errors.decode()

@@ -570,6 +570,32 @@ def test_options_change_while_it_is_stopped(plain):
     )
 
 
+def test_options_change_while_it_runs(plain):
+    """It runs on as it is, and what counts only later is said."""
+    row = plain.start("web", argv("signals"))
+    before = plain.record(row["hash"])
+    options = (
+        "--no-port",
+        "--restart",
+        "always",
+        "--port-env",
+        "A",
+        "--env",
+        plain.devport.write("a.env", "B=1"),
+    )
+    done = plain.call("start", *plain.flags, "--key", "web", *map(str, options), "--", *argv("signals"))
+    after = plain.record(row["hash"])
+
+    assert done.status == 0
+    assert done.errors.decode().splitlines()[0] == (
+        "devport: web runs as it was started; --no-port, --port-env, --restart, --env will count after"
+        " devport stop web and the next start"
+    )
+    assert {**after, "last_up": None} == {**before, "last_up": None}
+    same = plain.call("start", *plain.flags, "--key", "web", "--", *argv("signals"), env={"OTHER": "shell"})
+    assert b"will count" not in same.errors
+
+
 @pytest.mark.parametrize("environ", ["new", "old"])
 def test_environment_of_a_second_start(plain, environ):
     """A start registers the environment of now; one that finds it running changes nothing."""

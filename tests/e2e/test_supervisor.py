@@ -651,7 +651,9 @@ def test_typed_for_nothing(windowed):
     windowed.logged(row["hash"], rb"ready")
     windowed.tmux("load-buffer", str(windowed.devport.write("paste", "0123456789abcde\n" * (10 << 10))))
     windowed.tmux("paste-buffer", "-t", row["window"])
-    found = windowed.logged(row["hash"], rb"devport: web does not read its input: (\d+) bytes typed ahead were dropped")
+    found = windowed.logged(
+        row["hash"], rb"devport: web does not read its input: (\d+) bytes typed ahead were dropped"
+    )
 
     assert 80_000 < int(found[1]) <= (160 << 10) - (64 << 10)
     windowed.shows(row["window"], "bytes typed ahead were dropped")

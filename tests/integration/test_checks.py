@@ -1,5 +1,6 @@
 """Probes with real servers, commands and output: what they make of each, and what it costs the loop."""
 
+import contextlib
 import os
 import re
 import socket
@@ -13,10 +14,11 @@ from support import procs
 from support.engine import Latency, descriptors, engine, make_job, python, run_for, run_until, start
 from support.running import CHILDREN, need
 
-from devport.engine import listeners
+from devport.engine import listeners, sockdiag
 from devport.engine.checks import Http, Target, Tcp, addresses
 from devport.engine.lifecycle import DOWN, RESTART, Kind, State
 from devport.engine.probe import Prober
+from devport.engine.stopper import Stopper
 from devport.model import Probe
 
 LOCAL = ("127.0.0.1", "::1")
@@ -96,7 +98,7 @@ def is_ready(job):
 
 
 def calm(loop, act):
-    """Whether the loop is nowhere 50 ms late while `act` runs; once in three times, for a busy machine's sake."""
+    """Whether the loop is nowhere 50 ms late while `act` runs; once in three times will do."""
     for _ in range(3):
         latency = Latency(loop)
         act()
@@ -219,6 +221,7 @@ def test_connection_to_itself(loop, ports):
     """A connection that TCP made to its own port is nobody's."""
     check = Tcp(loop, Target((), ports.first, 1.0), (said := []).append)
     own = socket.socket()
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     own.bind(("127.0.0.1", ports.first))
     own.connect(("127.0.0.1", ports.first))
     check._socket = own
@@ -233,6 +236,7 @@ def test_connection_to_itself(loop, ports):
 def test_full_backlog(loop, ports):
     """A server that does not accept any more is no worse than one that does not answer."""
     with socket.socket() as full:
+        full.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         full.bind(("127.0.0.1", ports.first))
         full.listen(0)
         fill = [socket.socket() for _ in range(4)]
@@ -325,6 +329,7 @@ def test_foreign_and_external_do_not_ask_whose(loop, ports):
     try:
         foreign = make_job(loop, SLEEPER, probed=True)
         external = make_job(loop, python("pass"), name="db", probed=True, external=True)
+        Stopper(loop, external, (), external=True)
         probers = [
             Prober(loop, foreign, HTTP._replace(foreign=True), ports.first, aim="ready"),
             Prober(loop, external, HTTP, ports.first, aim="ready"),
@@ -336,9 +341,6 @@ def test_foreign_and_external_do_not_ask_whose(loop, ports):
         assert external.lifecycle.state is State.READY
     finally:
         stranger.close()
-    loop.reaper.spared.clear()
-    external.stopper = lambda _number: loop.send(external, DOWN) or True
-    external.lifecycle.state = State.STOPPED
     for prober in probers:
         prober.close()
 
@@ -405,12 +407,52 @@ def test_restart_with_a_slow_end(loop, ports):
         run_until(loop, is_ready(job))
         assert job.process.pid not in lives
         lives.add(job.process.pid)
-        owner = listeners.listeners(ports.first, "127.0.0.1")
+        owner = sockdiag.listeners(ports.first, "127.0.0.1")
         assert any(owner <= (listeners.sockets(pid) or set()) for pid in procs.descendants(job.process.pid))
         loop.send(job, RESTART)
         run_until(loop, lambda: job.lifecycle.state is not State.READY)
     run_until(loop, is_ready(job))
     prober.close()
+
+
+@pytest.mark.parametrize(
+    "hosts", [("127.0.0.1",), ("0.0.0.0",), ("::1",), ("::",), ("0.0.0.0", "127.0.0.1", "::1"), ()]
+)
+def test_who_is_given_a_connection(ports, hosts):
+    """The kernel tells the same in both ways; the exact address comes before the wildcard."""
+    made = {}
+    for host in hosts:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        made[host] = one = socket.socket(family)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if host == "::1":
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        one.bind((host, ports.first))
+        one.listen()
+    inodes = {host: {os.fstat(one.fileno()).st_ino} for host, one in made.items()}
+    with contextlib.ExitStack() as stack:
+        for one in made.values():
+            stack.enter_context(one)
+        for host, choices in {
+            "127.0.0.1": ["127.0.0.1", "0.0.0.0", "::"],
+            "127.0.0.2": ["0.0.0.0", "::"],
+            "::1": ["::1", "::"],
+        }.items():
+            expected = next((inodes[choice] for choice in choices if choice in inodes), set())
+            assert sockdiag.listeners(ports.first, host) == expected
+        assert sockdiag.ask_kernel(ports.first) in [None, sockdiag.read_tables(ports.first)]
+
+
+def test_one_question_costs_little(loop, ports):
+    """Who listens is known in well under a millisecond, and nothing stays open."""
+    serve(loop, "fine", ports.first)
+    before, began = descriptors(), time.process_time()
+    for _ in range(100):
+        sockdiag.ask_kernel(ports.first)
+
+    assert time.process_time() - began < 0.2
+    assert descriptors() == before
 
 
 def test_psutil_tells_the_same(loop, ports):

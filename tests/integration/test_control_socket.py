@@ -264,6 +264,8 @@ def test_status(lab):
         "port": None,
         "ports": {},
         "restarts": 0,
+        "begun": True,
+        "was_ready": True,
         "waiting_for": "",
         "not_ready": "",
         "listening": False,

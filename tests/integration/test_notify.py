@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import select
 import signal
 import socket
 import stat
@@ -211,6 +212,18 @@ def test_ready_by_sdnotify(loop, service):
     assert [event.kind for _, _, _, event in loop.transitions][1:] == [Kind.SPAWNED, Kind.READY]
 
 
+def test_nobody_is_ready_before_being_spawned(loop, service):
+    """Who speaks has been executed; that is told first, although the message may be seen before."""
+    job = service("say('READY=1'); done()")
+    engine.start(loop, job)
+    loop._settle()
+    assert select.select([job.notify._mailbox], [], [], engine.PATIENCE)[0]
+    job.notify._read()
+    engine.run_until(loop, lambda: job.lifecycle.state is State.READY)
+
+    assert [event.kind for _, _, _, event in loop.transitions][1:] == [Kind.SPAWNED, Kind.READY]
+
+
 def test_ready_counts_only_where_it_was_asked_for(loop, service):
     """With another probe READY=1 makes nothing ready."""
     job = service("say('READY=1'); done()", ready=False, probed=True)
@@ -266,6 +279,7 @@ JUNK = [
     "b'X' * (1 << 20) + b'\\nREADY=1'",
     "b'MAINPID=1\\nMAINPID=-1\\nMAINPID=x\\nMAINPID=99999999999999999999999'",
     "b'WATCHDOG_USEC=-1\\nEXTEND_TIMEOUT_USEC=inf\\nWATCHDOG_USEC=' + b'9' * 4000",
+    "'WATCHDOG_USEC=\u00b2'.encode()",  # a digit to Python, and no number
     "b'ERRNO=2\\nFDSTORE=1\\nBUSERROR=x'",
 ]
 
@@ -411,6 +425,11 @@ def test_nothing_counts_for_the_next_life(loop, service):
     job.command = job.command._replace(argv=argv)
     engine.start(loop, job)
     engine.run_until(loop, lambda: b"up" in job.output)
+    # As when the end of the process is seen before its last words.
+    loop.unwatch(job.notify._mailbox.fileno())
+    loop.watch(job.notify._mailbox.fileno(), lambda: None)
+    end = loop._end
+    loop._end = lambda ended: (end(ended), job.notify._read())
     loop.send(job, RESTART)
     engine.run_until(loop, lambda: is_done(job))
     engine.run_for(loop, 0.05)

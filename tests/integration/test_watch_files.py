@@ -25,8 +25,10 @@ QUIET = 0.6
 class Scene:
     """A job whose files are watched, and what became of it."""
 
-    def __init__(self, loop, folder, argv=SERVICE, paths=("src",), policy=None, **watch):
+    def __init__(self, loop, folder, argv=SERVICE, *, paths=("src",), policy=None, files=None, **watch):
         self.loop, self.folder = loop, folder
+        for path, text in (files or {}).items():
+            self.write(path, text)
         watch.setdefault("root", str(folder))
         self.job = make_job(loop, argv, **(policy or {}))
         listed = tuple(str(folder / path) for path in paths)
@@ -117,9 +119,7 @@ def test_new_file(scene, path):
 
 def test_deleted_and_renamed(scene):
     """Both count, files and folders."""
-    one = scene()
-    one.write("src/sub/b.py")
-    one.settle()
+    one = scene(files={"src/sub/b.py": "x"}).settle()
     os.rename(one.folder / "src/a.py", one.folder / "src/c.py")
     one.spawned(2)
     assert one.loop.said == ["web restarts: src/a.py and 1 more changed"]
@@ -178,10 +178,8 @@ def test_metadata_does_not_count(scene):
 
 def test_gitignore(scene):
     """The project's own is heeded, also when it changes; a listed path counts all the same."""
-    one = scene(paths=["src", "x.env"])
-    one.write(".git/HEAD")
-    one.write(".gitignore", "gen\n*.env\n")
-    one.settle()
+    files = {".git/HEAD": "", ".gitignore": "gen\n*.env\n"}
+    one = scene(paths=["src", "x.env"], files=files).settle()
     one.write("src/gen/a.py")
     run_for(one.loop, QUIET)
     assert one.job.spawns == 1
@@ -200,10 +198,7 @@ def test_gitignore(scene):
 
 def test_several_paths(scene):
     """A85: folders and files, hidden when they are listed themselves."""
-    one = scene(paths=["src", "lib", ".env"])
-    one.write("lib/b.py")
-    one.write(".env")
-    one.settle()
+    one = scene(paths=["src", "lib", ".env"], files={"lib/b.py": "x", ".env": "x"}).settle()
     for times, path in enumerate(("lib/b.py", ".env", "src/a.py"), 2):
         one.write(path, "changed")
         one.spawned(times)
@@ -281,14 +276,12 @@ def test_missing_path(scene, path):
             one.spawned(3)
 
 
-def test_links(scene):
+def test_links(scene, tmp_path):
     """A cycle does no harm; a folder that is linked to is watched."""
-    one = scene()
-    one.write("lib/b.py")
-    os.symlink("..", one.folder / "src/up")
-    os.symlink("self", one.folder / "src/self")
-    os.symlink("../lib", one.folder / "src/lib")
-    one.settle()
+    os.symlink("..", tmp_path / "src/up")
+    os.symlink("self", tmp_path / "src/self")
+    os.symlink("../lib", tmp_path / "src/lib")
+    one = scene(files={"lib/b.py": "x"}).settle()
     assert one.job.facts["watching"] == "2 files"
     one.write("lib/b.py", "two")
     one.spawned(2)
@@ -349,9 +342,10 @@ def test_own_doing(scene):
     one = scene(("sh", "-c", f'cd "$0" && {script}', "."), policy={})
     one.job.command = one.job.command._replace(cwd=str(one.folder))
     one.settle()
+    one.write("src/a.py", "one and a half")
     run_until(one.loop, lambda: one.said("pauses watching src/data.db"))
     one.spawned(one.job.spawns)
-    assert one.said("restarts: src/data.db changed") == one.job.spawns - 1 <= 4
+    assert 2 <= one.said("restarts: src/data.db") <= one.job.spawns - 1 <= 4
 
     one.write("src/a.py", "two")  # others still count
     spawns = one.job.spawns

@@ -37,11 +37,18 @@ def describe(descriptor):
 def serve(count):
     """Answer until SIGTERM: who is still in the queue then is left to the next life."""
     waiting = selectors.DefaultSelector()
+    end, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake)
+    signal.signal(signal.SIGTERM, lambda *_: None)  # not between accept and answer
+    waiting.register(end, selectors.EVENT_READ)
     for descriptor in range(START, START + count):
         os.set_blocking(descriptor, False)  # as asyncio does, and it is the next life's too
         waiting.register(socket.socket(fileno=descriptor), selectors.EVENT_READ)
     while True:
         for key, _ in waiting.select():
+            if key.fileobj == end:
+                return
             try:
                 if key.fileobj.type == socket.SOCK_STREAM:
                     connection, _ = key.fileobj.accept()
@@ -54,7 +61,6 @@ def serve(count):
                 pass
 
 
-signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 count = listen_fds()
 print(count, os.environ.get("LISTEN_FDNAMES"), *(describe(n) for n in range(START, START + count)))
 sys.stdout.flush()
