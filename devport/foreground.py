@@ -45,6 +45,8 @@ STALLED = 1.0
 """Seconds that a reader who takes nothing is waited for once somebody asked for the end."""
 CONTROL_AFTER = 0.03
 """Seconds until the control socket is there: loading it must not keep the first lines waiting."""
+PATIENT = 5.0
+"""Seconds after which it is said who still waits for others."""
 NARROWEST = 20
 """Columns that a service's terminal has at least, however narrow the real one is."""
 _PIPES = 16 << 20  # bytes that the pipes of all services may hold together
@@ -196,6 +198,8 @@ class Foreground:
             self.loop.send(job, UP)
         self.loop.then(self.sources.judge)
         self.loop.at(self.loop.now() + CONTROL_AFTER, self._open_control)
+        if any(job.lifecycle.blocked for job in self.loop.jobs):
+            self.loop.at(self.loop.now() + PATIENT, self._say_who_waits)
         self.loop.run(lambda: not self.active or self.requests >= _AT_ONCE)
         self.sources.close()
         if self.control is not None:
@@ -249,6 +253,13 @@ class Foreground:
         name = transition.job.name
         if (said := announcement(transition, self._port(transition.job))) is not None:
             self.printer.say(f"{name} {said.text}", name, **said.fields)
+
+    def _say_who_waits(self) -> None:
+        """What is not started by now may look forgotten."""
+        for job in self.loop.jobs:
+            needs = job.lifecycle.needs
+            if job.lifecycle.state is State.WAITING and not job.facts.get("listening"):
+                self.printer.say(f"{job.name} is waiting for {needs}", job.name, event="waiting", needs=needs)
 
     def _stop_all(self) -> None:
         for job in self.loop.jobs:

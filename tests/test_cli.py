@@ -207,11 +207,12 @@ VALUES = {
     "--timestamp": "%S",
     "--color": "never",
     "--timeout": "2.5",
+    "--mode": "all",
 }
 
 
 # Of `start`, what goes with a command or with -d only; tested with those.
-BACKGROUND = {"--detach", "--no-tmux", *start.COMMAND_ONLY}
+BACKGROUND = {"--detach", "--no-tmux", "--wait", *start.COMMAND_ONLY}
 
 
 def spelled(verb: str) -> list[tuple[str, ...]]:

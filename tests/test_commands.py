@@ -184,6 +184,62 @@ def test_start_except(started):
     assert started("--except", "web", "--except=clock").names == ["worker"]
 
 
+SHOP = """
+processes: {web: {exec: x, after: api}, api: {exec: x, after: [db, migrate]}, db: x, mail: x}
+tasks: {migrate: {exec: x, after: db}}
+groups: {front: [web, mail], back: [api, db]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("argv", "names"),
+    [
+        ([], ["web", "api", "db", "mail", "migrate"]),
+        (["api"], ["api", "db", "migrate"]),
+        (["@front"], ["web", "api", "db", "mail", "migrate"]),
+        (["--except", "@back"], ["web", "mail"]),
+        (["@front", "--except", "@back,mail"], ["web"]),
+        (["api.2"], ["api.2", "db", "migrate"]),
+        (["web", "-c", "api=2", "--except", "api.1"], ["web", "api.2", "db", "migrate"]),
+    ],
+)
+def test_start_takes_groups_and_what_is_needed(started, folder, argv, names):
+    """`@NAME` stands for its entries; what an entry waits for starts with it."""
+    (folder / "devport.yaml").write_text(SHOP)
+
+    assert started(*argv).names == names
+
+
+def test_start_waits_for_the_instances_there_are(started, folder):
+    """What --except takes away is not waited for."""
+    (folder / "devport.yaml").write_text(SHOP)
+    web = started("web", "-c", "api=2", "--except", "api.1").services[0]
+
+    assert [one.name for one in web.policy.after] == ["api.2"]
+    assert started("-q", "@back").options.view.quiet == {"api", "db"}
+
+
+def test_start_refuses_groups_that_there_are_not(call, folder):
+    """The nearest one is named."""
+    (folder / "devport.yaml").write_text(SHOP)
+
+    refused(call("start", "@frnt"), "cannot find @frnt: no group is called frnt (did you mean front?)")
+    refused(call("start", "-q", "@x"), "cannot use --quiet: no group is called x (there is front, back)")
+
+
+def test_start_files(started, folder):
+    """-f may be repeated: the later devport.yaml wins by key, and the first one's folder is the root."""
+    (folder / "sub").mkdir()
+    (folder / "a.yaml").write_text("processes: {web: {exec: x, cwd: sub}}")
+    (folder / "sub" / "b.yaml").write_text("processes: {web: {exec: y}, db: z}")
+    start = started("-f", "a.yaml", "-f", "sub/b.yaml")
+
+    assert [(one.name, one.command[2], one.cwd) for one in start.services] == [
+        ("web", "y", str(folder / "sub")),
+        ("db", "z", str(folder)),
+    ]
+
+
 def test_start_concurrency(started):
     """-c says how many; what it does not list runs once."""
     expected = ["web.1", "web.2", "worker", "clock"]
@@ -546,8 +602,32 @@ def test_check_json(call, folder):
     assert report == {
         "file": str(folder / "Procfile"),
         "root": str(folder),
-        "entries": [{"name": "web", "command": ["/bin/sh", "-c", "echo hi"], "source": "Procfile:1"}],
+        "entries": [
+            {
+                "name": "web",
+                "command": ["/bin/sh", "-c", "echo hi"],
+                "source": "Procfile:1",
+                "task": False,
+                "after": [],
+            }
+        ],
+        "groups": {},
     }
+
+
+def test_check_json_of_a_graph(call, folder):
+    """Tasks are entries, each with what it waits for; groups are there."""
+    (folder / "devport.yaml").write_text(
+        "processes: {web: {exec: x, after: [db, build]}, db: x}\ntasks: {build: x}\ngroups: {g: [db]}\n"
+    )
+    report = json.loads(call("check", "--json").out)
+
+    assert [(one["name"], one["task"], one["after"]) for one in report["entries"]] == [
+        ("web", False, ["db@ready", "build@succeeded"]),
+        ("db", False, []),
+        ("build", True, []),
+    ]
+    assert report["groups"] == {"g": ["db"]}
 
 
 def test_check_bad_bytes_as_json(call, folder):

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devport.errors import DevportError, UsageError
-from devport.model import Service
+from devport.model import Dependency, Policy, Service
 from devport.project.formation import check_names, parse_counts, select
 
 
@@ -238,3 +238,86 @@ def test_a_number_of_thousands_of_digits():
     """Python's own limit on digits does not show."""
     with pytest.raises(UsageError, match="expected a number from 0 to 500"):
         parse_counts("web=" + "1" * 10_000, "-c")
+
+
+def entry(name, *after, **options):
+    policy = Policy(after=tuple(Dependency(one) for one in after), task=options.pop("task", False))
+    return Service(name, name, ("x",), "/", policy=policy, **options)
+
+
+SHOP = (
+    entry("web", "api"),
+    entry("api", "db", "migrate"),
+    entry("db"),
+    entry("mail", "web"),
+    entry("worker", "db", enable="false"),
+    entry("shell", "db", enable="interactive-shell"),
+    entry("migrate", "db", task=True),
+    entry("seed", "db", task=True),
+)
+PLAIN = ["web", "api", "db", "mail", "shell", "migrate"]
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "expected"),
+    [
+        ([], {}, PLAIN),
+        ([], {"mode": "all"}, [*PLAIN, "seed"]),
+        ([], {"mode": "single"}, ["web", "api", "db", "mail", "shell"]),
+        (["api"], {}, ["api", "db", "migrate"]),
+        (["api"], {"mode": "single"}, ["api"]),
+        (["api"], {"mode": "after"}, ["web", "api", "mail"]),
+        (["worker"], {}, ["db", "worker"]),
+        (["seed"], {}, ["db", "seed"]),
+        ([], {"except_": ["db"]}, ["web", "api", "mail", "shell", "migrate"]),
+        ([], {"except_": ["api"]}, ["web", "db", "mail", "shell"]),
+        ([], {"except_": ["migrate"]}, ["web", "api", "db", "mail", "shell"]),
+        ([], {"concurrency": {"worker": 1}}, ["web", "api", "db", "mail", "worker", "shell", "migrate"]),
+        (["api"], {"concurrency": {"db": 0}}, ["api", "migrate"]),
+        ([], {"formation": {"api": 1}}, ["api", "db", "migrate"]),
+        ([], {"formation": {"api": 1, "db": 2}}, ["api", "db.1", "db.2", "migrate"]),
+        (["api"], {"concurrency": {"db": 2}}, ["api", "db.1", "db.2", "migrate"]),
+        (["db"], {"mode": "after", "except_": ["mail"]}, ["web", "api", "db", "shell", "migrate", "seed"]),
+    ],
+)
+def test_what_is_needed_comes_along(names, options, expected):
+    """Dependencies start with those that need them; what is off, and tasks, only if needed or named."""
+    assert run(*names, services=SHOP, **options) == expected
+
+
+def waits(*names, **options):
+    selected, _ = select(SHOP, names, **options)
+    return {one.name: [each.name for each in one.policy.after] for one in selected}
+
+
+def test_what_is_left_out_on_purpose_is_not_waited_for():
+    """Neither what --except names, nor what has no instance, nor in the mode single."""
+    assert waits("api") == {"api": ["db", "migrate"], "db": [], "migrate": ["db"]}
+    assert waits("api", except_=["migrate"]) == {"api": ["db"], "db": []}
+    assert waits("api", concurrency={"migrate": 0}) == {"api": ["db"], "db": []}
+    assert waits("api", mode="single") == {"api": []}
+
+
+def test_instances_wait_for_instances():
+    """Each for all of them in this run."""
+    found = waits("api", concurrency={"api": 2, "db": 2})
+
+    assert found == {
+        "api.1": ["db.1", "db.2", "migrate"],
+        "api.2": ["db.1", "db.2", "migrate"],
+        "db.1": [],
+        "db.2": [],
+        "migrate": ["db.1", "db.2"],
+    }
+
+
+def test_nothing_starts_by_itself():
+    """A project of tasks says that one has to be named."""
+    message = failure(services=(entry("a", task=True), entry("b", enable="false")))
+
+    assert message == "nothing to run: no service here starts by itself; name one"
+
+
+def test_release_comes_if_it_is_needed():
+    """What waits for it has it started."""
+    assert run(services=(entry("release"), entry("web", "release"))) == ["release", "web"]

@@ -11,6 +11,7 @@ from devport.context import Context
 from devport.encoding import encode
 from devport.errors import DevportError
 from devport.project import load as load_module
+from devport.project.expansion import expand_ports
 from devport.project.load import Found, find, load, read_env_files
 
 PROCFILE = "web: run $PORT\n"
@@ -480,3 +481,51 @@ def test_a_procfile_costs_no_parser(root):
     )
 
     assert output.stdout == b"\n"
+
+
+def test_several_files(root):
+    """The later wins by key; the first one's folder is the root, and further ones may lie anywhere."""
+    write(
+        root,
+        a_s_base__yaml="processes: {web: {exec: x, cwd: sub, pty: true}}\ngroups: {g: [web]}",
+        b_s_dev__yml="processes: {web: {cwd: other}, db: y}",
+    )
+    project = load(context(root), file=["a/base.yaml", "b/dev.yml"])
+
+    assert (project.root, project.file) == (f"{root}/a", f"{root}/a/base.yaml")
+    assert [(one.name, one.cwd, one.source) for one in project.services] == [
+        ("web", f"{root}/a/other", "base.yaml:1"),
+        ("db", f"{root}/a", "dev.yml:1"),
+    ]
+    assert project.groups == {"g": ("web",)}
+    assert (
+        load(context(root), file=["a/base.yaml"]).services == load(context(root), file="a/base.yaml").services
+    )
+    assert load(context(root), file=["a/base.yaml", "b/dev.yml"], root="b").root == f"{root}/b"
+
+
+@pytest.mark.parametrize("names", [["a.yaml", "Procfile"], ["Procfile", "a.yaml"], ["Procfile", "Procfile"]])
+def test_a_procfile_cannot_be_merged(root, names):
+    """The message says how to have both."""
+    write(root, Procfile=PROCFILE, a__yaml="processes: {web: x}")
+
+    assert failure(root, 2, file=names) == (
+        "cannot read Procfile: a Procfile cannot be merged with other files;"
+        " procfile: in a devport.yaml takes its entries"
+    )
+
+
+def test_several_files_one_of_which_is_wrong(root):
+    """The message names it."""
+    write(root, a__yaml="processes: {web: x}", sub_s_b__yaml="processes:\n  web: {pyt: true}")
+
+    assert failure(root, 2, file=["a.yaml", "sub/b.yaml"]).startswith("cannot read sub/b.yaml: line 2: web: ")
+    assert failure(root, 1, file=["a.yaml", "gone.yaml"]).startswith("cannot read gone.yaml: No such file")
+
+
+def test_what_looks_like_a_port_in_a_procfile(root):
+    """It is the shell's: `expand_ports` gives the line back as it was."""
+    write(root, Procfile="web: echo ${db.port} ${X}\ndb: x\n")
+    service = load(context(root)).services[0]
+
+    assert expand_ports(service, {"db": {"": 1}}).command[2] == "echo ${db.port} ${X}"

@@ -45,7 +45,7 @@ def test_services_are_added():
 
     assert [(one.name, one.source) for one in found] == [
         ("a", "a.yaml:1"),
-        ("b", "b.yaml:2"),
+        ("b", "a.yaml:1"),
         ("c", "b.yaml:3"),
         ("t", "b.yaml:4"),
     ]

@@ -475,6 +475,20 @@ def test_probes_that_cannot_be(probe, port, aim, message):
         Prober(FakeLoop(), job, probe, port, aim=aim)
 
 
+def test_line_begun_by_an_earlier_life():
+    """What it left unfinished is not the beginning of a line of the next."""
+    fake = Fake(Probe("log", pattern="Listening"))
+    fake.tell(UP, SPAWNED)
+    fake.job.feed(b"Listen")
+    fake.tell(RESTART, GONE, SPAWNED)
+    fake.loop.sent.clear()
+
+    fake.job.feed(b"ing\n")
+    assert fake.loop.sent == []
+    fake.job.feed(b"Listening\n")
+    assert fake.loop.sent == [READY]
+
+
 # lines
 
 

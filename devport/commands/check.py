@@ -9,7 +9,7 @@ Options:
   --root DIR            run there, and read .env there, not beside FILE
   -e FILES, --env FILES
                         env files instead of .env; of several the later wins
-  --json                one JSON object on stdout: file, root, entries, warnings
+  --json                a JSON object: file, root, entries, groups, warnings
   -h, --help            show this text
 
 For example:
@@ -58,8 +58,15 @@ def _report(project: Project) -> dict[str, object]:
         "file": project.file,
         "root": project.root,
         "entries": [
-            {"name": service.name, "command": list(service.command), "source": service.source}
+            {
+                "name": service.name,
+                "command": list(service.command),
+                "source": service.source,
+                "task": service.policy.task,
+                "after": [f"{one.name}@{one.condition}" for one in service.policy.after],
+            }
             for service in project.services
         ],
+        "groups": {name: list(entries) for name, entries in project.groups.items()},
         "warnings": list(project.warnings),
     }

@@ -10,7 +10,8 @@ gets the environment, and no service is started for it.
 
 Options:
   -f FILE, --procfile FILE, --file FILE
-                        the Procfile or devport.yaml
+                        the Procfile or devport.yaml; of several devport.yaml
+                        the later wins, key by key
   --root DIR            the folder of the project, if not FILE's
   -e FILES, --env FILES
                         env files instead of .env; of several the later wins

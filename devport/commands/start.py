@@ -29,7 +29,6 @@ Which entries, how many:
   -m LIST, --formation LIST
                         instances, as in all=1,web=2; of others none, or as
                         many as all says
-
   --mode MODE           what starts with these: before (if not said), what they
                         need; after, what needs them; all, both; single, nothing
 

@@ -9,7 +9,8 @@ NAME.
 
 Options:
   -f FILE, --procfile FILE, --file FILE
-                        the devport.yaml; - is standard input
+                        the devport.yaml; - is standard input; of
+                        several devport.yaml the later wins, key by key
   --root DIR            run there, and read .env there, not beside FILE
   -e FILES, --env FILES
                         env files instead of .env; of several the later wins

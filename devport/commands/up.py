@@ -10,7 +10,8 @@ does). That takes a terminal; without one, or with CI set, it is an error.
 
 Which project:
   -f FILE, --procfile FILE, --file FILE
-                        the Procfile or devport.yaml; - is standard input
+                        the Procfile or devport.yaml; - is standard input; of
+                        several devport.yaml the later wins, key by key
   --root DIR            run there, and read .env there, not beside FILE
   -e FILES, --env FILES
                         env files instead of .env; of several the later wins

@@ -28,6 +28,7 @@ class Bound:
         self.listen, self._name = listen, name
         self.is_stream = listen.kind in _STREAMS
         self.port: int | None = None
+        self.is_v6 = False
         self.address = b""
         self._own = (0, 0)
         try:
@@ -75,7 +76,7 @@ class Bound:
             bound.bind(address)
             if self.is_stream:
                 bound.listen(self.listen.backlog)
-            self.port = bound.getsockname()[1]
+            self.port, self.is_v6 = bound.getsockname()[1], family == _socket.AF_INET6
         except OSError:
             bound.close()
             raise

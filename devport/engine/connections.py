@@ -14,17 +14,18 @@ _IS_LISTENING = 0x10000  # of Flags in /proc/net/unix
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def unused_for(ports: Collection[int], paths: Collection[bytes], pid: int) -> float | None:
-    """Seconds since there was a connection to one of `ports` or `paths`, as far as can be seen; 0: there is.
+def unused_for(v4: Collection[int], v6: Collection[int], paths: Collection[bytes], pid: int) -> float | None:
+    """Seconds since there was a connection to one of the ports or `paths`, as far as is seen; 0: there is.
 
-    None where nothing is known of any. `paths` are addresses of unix sockets as they were bound; `pid` is
-    the process that has the connections, with its descendants.
+    None where nothing is known of any. `v4` and `v6` are ports by family, since each table costs the kernel
+    milliseconds; `paths` are addresses of unix sockets as they were bound; `pid` is the process that has
+    the connections, with its descendants.
     """
     if not os.path.exists("/proc/net/tcp"):
-        return _by_process(ports, paths, pid)
+        return _by_process({*v4, *v6}, paths, pid)
     if paths and _is_connected(paths):
         return 0.0
-    return min(_ages(ports), default=None) if ports else None
+    return min((*_ages("tcp", v4), *_ages("tcp6", v6)), default=None)
 
 
 def _rows(table: str) -> Iterator[list[bytes]]:
@@ -37,23 +38,22 @@ def _rows(table: str) -> Iterator[list[bytes]]:
         pass  # a kernel without this family
 
 
-def _ages(ports: Collection[int]) -> Iterator[float]:
+def _ages(table: str, ports: Collection[int]) -> Iterator[float]:
     """For each connection to `ports` that is there, or was until a minute ago, how long ago that was.
 
     One that has ended is remembered (TIME_WAIT) by the side that closed first. If that was the client,
     it is seen only if it ran on this machine.
     """
-    for table in ("tcp", "tcp6"):
-        for row in _rows(table):
-            local, _, port = row[1].rpartition(b":")
-            remote, _, remote_port = row[2].rpartition(b":")
-            if row[3] in OPEN and int(port, 16) in ports:
-                yield 0.0
-            elif row[3] == _TIME_WAIT and (
-                int(port, 16) in ports or (local == remote and int(remote_port, 16) in ports)
-            ):
-                left = int(row[5].partition(b":")[2], 16) / _TICKS
-                yield max(0.001, _LINGERS - left)
+    for row in _rows(table) if ports else ():
+        local, _, port = row[1].rpartition(b":")
+        remote, _, remote_port = row[2].rpartition(b":")
+        if row[3] in OPEN and int(port, 16) in ports:
+            yield 0.0
+        elif row[3] == _TIME_WAIT and (
+            int(port, 16) in ports or (local == remote and int(remote_port, 16) in ports)
+        ):
+            left = int(row[5].partition(b":")[2], 16) / _TICKS
+            yield max(0.001, _LINGERS - left)
 
 
 def _is_connected(paths: Collection[bytes]) -> bool:

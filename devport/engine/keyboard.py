@@ -95,12 +95,11 @@ class Keyboard:
         self._loop.at(self.stay_until, lambda: None)
 
     def _hand_over(self) -> None:
-        """As much of what was typed as the service's terminal takes; the rest later, ever more rarely."""
+        """As much of what was typed as the service's terminal takes now; the rest later."""
         process = self._job.process
         if process is None or process.output is None:
             self._typed.clear()
             return
-        before = len(self._typed)
         try:
             del self._typed[: os.write(process.output, self._typed)]
         except BlockingIOError:
@@ -108,5 +107,12 @@ class Keyboard:
         except OSError:
             self._typed.clear()
         if self._typed:
-            self._pause = min(self._pause * 2, _SELDOM) if len(self._typed) == before else _SOON
-            self._loop.at(self._loop.now() + self._pause, self._hand_over)
+            self._loop.at(self._loop.now() + self._pause, self._again)
+
+    def _again(self) -> None:
+        """Offer the rest: the longer nothing is taken, the more rarely."""
+        before = len(self._typed)
+        self._pause = min(self._pause * 2, _SELDOM)
+        self._hand_over()
+        if len(self._typed) < before:
+            self._pause = _SOON

@@ -6,7 +6,7 @@ from devport.encoding import decode, printable
 from devport.engine import escapes
 
 LONGEST = 16 << 10
-"""Bytes of a line of output in which the pattern is looked for."""
+"""Characters of a line of output in which the pattern is looked for."""
 _REASON = 200  # characters of a line that stand for all of it
 
 
@@ -32,14 +32,19 @@ class Lines:
 
     def take(self, chunk: bytes) -> bool:
         """Whether it is in one of the lines that `chunk` ends."""
-        lines = chunk.split(b"\n")
-        lines[0] = (self._rest + lines[0])[:LONGEST]
-        self._rest = lines.pop()[:LONGEST]
-        return any(map(self._is_in, lines))
+        ended, newline, rest = chunk.rpartition(b"\n")
+        if not newline:
+            self._rest = (self._rest + rest)[:LONGEST]
+            return False
+        ended, self._rest = self._rest + ended, rest[:LONGEST]
+        return self._is_in(ended)
 
     def has_rest(self) -> bool:
         """Whether it is in the unfinished line."""
         return self._rest != b"" and self._is_in(self._rest)
 
-    def _is_in(self, line: bytes) -> bool:
-        return self._pattern.search(decode(escapes.plain(line[:LONGEST])).rstrip("\r")) is not None
+    def _is_in(self, data: bytes) -> bool:
+        # As a whole what can be done so: this may be a flood.
+        text = decode(escapes.plain(data) if b"\x1b" in data else data)
+        search = self._pattern.search
+        return any(search(line[:LONGEST].rstrip("\r")) for line in text.split("\n"))

@@ -137,9 +137,10 @@ class Sockets:
         assert self._idle is not None
         process, now = self._job.process, self._loop.now()
         streams = [bound for bound in self._bound if bound.is_stream]
-        ports = {bound.port for bound in streams if bound.port is not None}
+        v4 = {bound.port for bound in streams if bound.port and not bound.is_v6}
+        v6 = {bound.port for bound in streams if bound.port and bound.is_v6}
         paths = {bound.address for bound in streams if bound.address}
-        unused = unused_for(ports, paths, process.pid if process else 0)
+        unused = unused_for(v4, v6, paths, process.pid if process else 0)
         if unused is not None:
             self._used = max(self._used, now - unused)
         if now - self._used < self._idle:

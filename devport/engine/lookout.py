@@ -32,6 +32,8 @@ BATCH = 2000
 """Milliseconds that a batch takes at most."""
 FEW = 16
 """Events from which a batch is somebody else's work (a checkout, a build), not a save: waited for longer."""
+WORK = 10.0
+"""Seconds after which such a batch is told of, whether done or not."""
 LULL = 250
 """Milliseconds without news that end such a batch."""
 MANY = 1000
@@ -95,6 +97,7 @@ class Lookout:
         self._stopped = False
         self._sieve = sieve_of(watch)
         self._seen: Survey | None = None
+        self._watched_last = ""
 
     def begin(self) -> None:
         """Start the thread; no signal is ever delivered to it or to one that it starts."""
@@ -156,7 +159,7 @@ class Lookout:
     def _watched(self, make: "Callable[..., RustNotify]") -> "RustNotify":
         """Watch all folders there are, then tell what changed until they were."""
         survey = self._survey(files=False)
-        end = time.monotonic() + BATCH / 1000
+        end = time.monotonic() + WORK
         for left in reversed(range(TRIES)):
             folders = survey.folders
             try:
@@ -193,7 +196,10 @@ class Lookout:
         self._seen = survey
         self._tell(changed)
         count = len(survey.files)
-        self._reports.tell(Report(watched=f"{count} {'file' if count == 1 else 'files'}{how}"))
+        watched = f"{count} {'file' if count == 1 else 'files'}{how}"
+        if watched != self._watched_last:
+            self._watched_last = watched
+            self._reports.tell(Report(watched=watched))
 
     def _tell(self, changed: Iterable[str]) -> None:
         if files := frozenset(changed):
@@ -219,7 +225,7 @@ class Lookout:
 
     def _batch(self, notify: "RustNotify") -> set[tuple[int, str]]:
         batch = self._hear(notify, 0)
-        end = time.monotonic() + BATCH / 1000
+        end = time.monotonic() + WORK
         while len(batch) > FEW and time.monotonic() < end and (more := self._hear(notify, LULL)):
             batch |= more
         return batch

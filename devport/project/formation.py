@@ -79,7 +79,9 @@ def select(
     roots = {entry for entry, count in counts.items() if count}
     able = [graph.without(one, dropped) for one in services if one.entry not in dropped]
     chosen = graph.closure(able, roots, mode)
-    counts = {one.entry: counts[one.entry] if one.entry in roots else 1 for one in chosen}
+    counts = {
+        one.entry: counts[one.entry] if one.entry in roots else given.get(one.entry, 1) for one in chosen
+    }
     _check_instances(services, counts)
     selected = tuple(instance for one in chosen for instance in _instances(one, counts))
     if not selected:

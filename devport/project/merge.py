@@ -56,8 +56,9 @@ def _pairs(first: Table, second: Table, path: Path) -> tuple[tuple[Scalar, Node]
             twice.append((key, value))  # `no-port` and `no_port`: whoever reads them says so
             continue
         seen.add(name)
-        old = found.get(name)
-        found[name] = (key, value if old is None else _merged(old[1], value, (*path, name)))
+        merged = value if (old := found.get(name)) is None else _merged(old[1], value, (*path, name))
+        # What both files say something of is from the first, what the second replaces from the second.
+        found[name] = (key if old is None or merged is value else old[0], merged)
     return (*found.values(), *twice)
 
 

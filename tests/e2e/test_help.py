@@ -17,7 +17,10 @@ usage: devport COMMAND [options] [ARG...]
 
 Commands:
   start     run the entries of a Procfile or devport.yaml in this window
+  up        the same, or show the output of what runs already
   run       run one entry alone, or any command, with the project's environment
+  task      run a task, and what it needs for as long as that takes
+  shell     open a shell with the project's environment, and its services
   check     say what the project's files hold, or what is wrong with them
   schema    print the JSON Schema of devport.yaml, for editors
   port      print the port of an entry

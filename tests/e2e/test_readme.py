@@ -140,11 +140,9 @@ class Reader:
                 assert COMMANDS.fullmatch(line.partition(" #")[0].strip()), line
 
     def check(self, name):
-        """The project passes `devport check`, with nothing to say but that; the folders it names are there."""
-        for folder in re.findall(
-            r"(?m)^ *(?:cwd|working-directory): *([\w/]+)$", (self.folder / name).read_text()
-        ):
-            (self.folder / folder).mkdir(parents=True, exist_ok=True)
+        """The project passes `devport check`, with nothing to say but that; its folders are there."""
+        for cwd in re.findall(r'[ {]cwd: "?(?:\$\{project.root\}/)?(\w+)', (self.folder / name).read_text()):
+            (self.folder / cwd).mkdir(exist_ok=True)
         done = self.devport.call("check", "-f", name, cwd=self.folder, env=self.environ)
 
         assert (done.status, done.errors.decode().count("\n")) == (0, 1), done.errors.decode()

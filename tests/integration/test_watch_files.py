@@ -3,6 +3,8 @@
 import contextlib
 import os
 import shutil
+import signal
+from pathlib import Path
 
 import pytest
 from support import engine
@@ -281,7 +283,7 @@ def test_links(scene, tmp_path):
     os.symlink("..", tmp_path / "src/up")
     os.symlink("self", tmp_path / "src/self")
     os.symlink("../lib", tmp_path / "src/lib")
-    one = scene(files={"lib/b.py": "x"}).settle()
+    one = scene(files={"lib/b.py": "x", "beside.py": "x"}).settle()
     assert one.job.facts["watching"] == "2 files"
     one.write("lib/b.py", "two")
     one.spawned(2)
@@ -429,6 +431,20 @@ def test_close(scene):
     run_for(one.loop, QUIET)
 
     assert one.job.spawns == 1
+
+
+def test_threads_hear_no_signals(scene):
+    """All signals are the main thread's, whose calls they interrupt."""
+    before = set(os.listdir("/proc/self/task"))
+    scene().settle()
+    new = set(os.listdir("/proc/self/task")) - before
+    all_but_two = {signal.SIGKILL, signal.SIGSTOP}
+
+    assert new
+    for thread in new:
+        status = Path(f"/proc/self/task/{thread}/status").read_text(encoding="ascii")
+        blocked = int(status.partition("SigBlk:")[2].split()[0], 16)
+        assert [n for n in signal.valid_signals() - all_but_two if not blocked >> (n - 1) & 1] == []
 
 
 def test_children_inherit_nothing(scene):
