@@ -216,7 +216,7 @@ class Foreground:
         job, before, event = transition
         state = job.lifecycle.state
         self._say(transition)
-        if state in AT_REST and not (job.lifecycle.wanted and self._service(job).policy.watch):
+        if state in AT_REST and not self.sources.may_revive(job):
             self.active.discard(job)
         else:  # an ended one whose files are watched runs again
             self.active.add(job)

@@ -171,9 +171,8 @@ class Supervisor:
         return job
 
     def _is_over(self) -> bool:
-        """Nothing is to come any more; an ended service whose files are watched may run again."""
-        lifecycle = self.job.lifecycle
-        return lifecycle.state in AT_REST and not (lifecycle.wanted and self.policy.watch)
+        """Nothing is to come any more."""
+        return self.job.lifecycle.state in AT_REST and not self.sources.may_revive(self.job)
 
     def _obstacle(self, ports: set[int]) -> str | None:
         from devport.registry.ports import is_free  # noqa: PLC0415 - loaded where there is a port

@@ -27,7 +27,8 @@ LEVELS = [  # the ground floor first; a module imports from its own package and 
 RANK = {name: rank for rank, level in enumerate(LEVELS) for name in level}
 
 PURE = {  # the decisions: these and nothing else
-    "engine/lifecycle.py": {"devport.model", "devport.errors", "collections", "enum", "typing"},
+    "engine/lifecycle.py": {"devport.model", "devport.errors", "devport.engine.budget", "enum", "typing"},
+    "engine/budget.py": {"devport.model", "collections"},
     "engine/group.py": {
         "devport.model",
         "devport.errors",

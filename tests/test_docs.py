@@ -10,7 +10,8 @@ from support import commands_page
 from devport import cli, foreground
 from devport.engine import announcement
 from devport.errors import ExitStatus
-from devport.project import config, environment, process
+from devport.project import config, environment, listen, probe, process, settings
+from devport.project.schema import kebab
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -19,7 +20,16 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *s
 # Said only of a service with probes, which no file can declare yet.
 UNSAID = {"unhealthy"}
 # Options of the programs in examples, and of nobody.
-OTHERS = {"--admin", "--admin-port", "--bind", "--noinput", "--queue", "--strict", "--tiemout", "--watch"}
+OTHERS = {"--api", "--db", "--headless", "--is-done"} | {
+    "--admin",
+    "--admin-port",
+    "--bind",
+    "--noinput",
+    "--queue",
+    "--strict",
+    "--tiemout",
+    "--watch",
+}
 
 
 def options():
@@ -58,12 +68,37 @@ def test_verbs_exist(page):
     assert named - {*cli.VERBS} == set()
 
 
+KEYS = {*process.ITEM_KEYS, *process.TASK_KEYS, *config.TOP}
+
+
 def test_keys_are_described():
     """Each key of devport.yaml has a heading of its own."""
     titles = {*re.findall(r"^#+ `([a-z-]+)`", (DOCS / "devport-yaml.md").read_text(), re.MULTILINE)}
-    keys = {key.replace("_", "-") for key in (*process.KEYS, *config.TOP)}
 
-    assert titles == keys | {"name", "allocate"}
+    assert titles == {kebab(key) for key in KEYS} | {"allocate"}
+
+
+@pytest.mark.parametrize(
+    ("key", "inner"),
+    [
+        ("start", settings.START_KEYS),
+        ("restart", settings.RESTART_KEYS),
+        ("stop", settings.STOP_KEYS),
+        ("ready", {**probe.READY_KEYS, **probe.GET_KEYS, **probe.HTTP_KEYS}),
+        ("live", probe.LIVE_KEYS),
+        ("watchdog", settings.WATCHDOG_KEYS),
+        ("watch", settings.WATCH_KEYS),
+        ("listen", listen.KEYS),
+        ("process", config.PROCESS_KEYS),
+    ],
+)
+def test_inner_keys_are_described(key, inner):
+    """Each key of a key stands in its section, and in the example there is at least one of them."""
+    sections = re.split(r"^(?=###? )", (DOCS / "devport-yaml.md").read_text(), flags=re.MULTILINE)
+    text = next(one for one in sections if one.startswith(f"### `{key}`\n"))
+
+    assert [name for name in inner if f"`{kebab(name)}" not in text and f"{{{name}:" not in text] == []
+    assert "```yaml\n" in text
 
 
 def test_events_are_described():

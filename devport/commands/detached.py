@@ -40,6 +40,8 @@ def start_entries(
     failed = say(context, outcomes)
     if arguments.flag("--wait"):
         failed = _wait(context, [one.record for one in outcomes if not one.error]) or failed
+        store = Store(context.state_dir)  # some have ended by now
+        outcomes = tuple(one._replace(record=store.record(one.record.hash) or one.record) for one in outcomes)
     rows = survey(context, Store(context.state_dir), _exposed(context, outcomes))
     if arguments.flag("--json") or not is_tty(context.stdout):
         context.write(context.stdout, json.dumps([fields(one) for one in rows], indent=2) + "\n")

@@ -16,10 +16,10 @@ about; those two go through the restart policy.
 `docs/lifecycle.md` is the whole table, generated from this code.
 """
 
-from collections import deque
 from enum import Enum, StrEnum
 from typing import NamedTuple, assert_never
 
+from devport.engine.budget import Budget
 from devport.model import RestartPolicy
 
 SIGKILL = 9  # POSIX fixes the number; no import of `signal` here
@@ -143,8 +143,7 @@ class Lifecycle:
         self.begun = False  # has been spawned since it was last asked for
         self.was_ready = False  # this life, or the last one
         self.ready_at = 0.0  # when it became ready; meaningful while it is
-        self.failures = 0  # restarts since the service last stayed up
-        self._restarts: deque[float] = deque()  # when, within the policy's window
+        self.budget = Budget(restart)
 
     def handle(self, event: Event, now: float) -> list[Action]:  # noqa: C901, PLR0911, PLR0912 - the dispatch
         """Take in `event`; return what is to be done, in order. What cannot matter changes nothing."""
@@ -185,8 +184,8 @@ class Lifecycle:
         self.wanted = True
         match self.state:
             case State.EXITED | State.STOPPED | State.FAILED | State.BACKOFF:
-                self.failures, self.begun = 0, self.begun and self.state is State.BACKOFF
-                self._restarts.clear()
+                self.begun = self.begun and self.state is State.BACKOFF
+                self.budget.renew()
                 return self._start()
             case State.STARTING | State.READY if restart:
                 return self._stop(now, Cause.ASKED)
@@ -319,9 +318,7 @@ class Lifecycle:
     def _forgive(self, now: float) -> None:
         """It is up no longer: was it for long enough to forget what went wrong before?"""
         if self.state is State.READY and now - self.ready_at >= self.restart.reset_after:
-            self.failures = 0
-            if self.restart.window is None:
-                self._restarts.clear()
+            self.budget.forgive()
 
     def _settle(self, now: float) -> list[Action]:
         """The tree is empty: where to?"""
@@ -338,16 +335,12 @@ class Lifecycle:
         return []
 
     def _back_off(self, now: float) -> None:
-        policy = self.restart
-        while policy.window is not None and self._restarts and self._restarts[0] <= now - policy.window:
-            self._restarts.popleft()
-        if policy.max is not None and len(self._restarts) >= policy.max:
-            self.fault = f"{self.fault or describe(self.status or 0)}; given up after {policy.max} restarts"
-            self._enter(State.FAILED)
+        if (delay := self.budget.spend(now)) is not None:
+            self._enter(State.BACKOFF, now + delay)
             return
-        if policy.max is not None:
-            self._restarts.append(now)
-        # 2.0 ** 1024 overflows, and no delay needs more than 64 doublings to reach its maximum.
-        delay = min(policy.max_delay, policy.delay * 2.0 ** min(self.failures, 64))
-        self.failures += 1
-        self._enter(State.BACKOFF, now + delay)
+        limit = self.restart.max
+        self.fault = (
+            f"{self.fault or describe(self.status or 0)};"
+            f" given up after {limit} {'restart' if limit == 1 else 'restarts'}"
+        )
+        self._enter(State.FAILED)

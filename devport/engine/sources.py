@@ -5,7 +5,7 @@ where a policy asks for it, because there is a supervisor for every background s
 """
 
 import os
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from devport.context import Context
 from devport.engine.conditions import Seen
@@ -16,6 +16,9 @@ from devport.engine.loop import Loop
 from devport.engine.needs import Blockers, Needs
 from devport.model import GRACE, Dependency, Policy, RestartPolicy, StopPolicy
 from devport.registry.store import Store
+
+if TYPE_CHECKING:
+    from devport.engine.watch import Watcher
 
 
 class Source(Protocol):
@@ -84,6 +87,7 @@ class Sources:
         self._store = store
         self._far: Far | None = None
         self._bound: dict[str, frozenset[int]] = {}
+        self._watchers: dict[str, Watcher] = {}
 
     def attach(self, job: Job, policy: Policy, stop: StopPolicy, port: int | None) -> None:
         """Look after `job`, whose PORT is `port`; DevportError where its sockets cannot be had."""
@@ -102,7 +106,8 @@ class Sources:
         if policy.watch is not None:
             from devport.engine.watch import Watcher  # noqa: PLC0415
 
-            self._sources.append(Watcher(self._loop, job, policy.watch))
+            watcher = self._watchers[job.command.token] = Watcher(self._loop, job, policy.watch)
+            self._sources.append(watcher)
         if policy.after:
             self._waiting.append((job, policy, blockers))
 
@@ -154,6 +159,11 @@ class Sources:
     def ports_of(self, job: Job) -> frozenset[int]:
         """The ports that devport itself listens on for `job`."""
         return self._bound.get(job.command.token, frozenset())
+
+    def may_revive(self, job: Job) -> bool:
+        """Whether `job`, at rest, may run again without anybody asking: its files are watched."""
+        watcher = self._watchers.get(job.command.token)
+        return watcher is not None and watcher.active and job.lifecycle.wanted
 
     def hold_back(self) -> None:
         """All jobs are attached, and nothing is asked for yet: nobody starts who has to wait."""

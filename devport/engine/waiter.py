@@ -76,11 +76,9 @@ def _not_ready(goal: str, lifecycle: Lifecycle) -> str | None:
     state, wished = lifecycle.state, goal != "ready"
     if wished and not lifecycle.wanted:
         return "it was stopped"
+    if state is State.READY or (wished and state is State.WAITING):
+        return ""  # where it waits for others, the wish is done, and its answer says for whom
     match state:
-        case State.READY:
-            return ""
-        case State.WAITING if wished:
-            return ""  # for others: the wish is done, and its answer says what it waits for
         case State.BACKOFF if wished:
             return f"it {_ended(lifecycle)}; it is tried again"
         case State.STOPPED:

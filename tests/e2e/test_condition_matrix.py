@@ -25,7 +25,7 @@ CASES = [
 WHY = {
     "three": "exited with status 3",
     "killed": "killed by signal 9",
-    "gave-up": "given up after 1 restarts",
+    "gave-up": "given up after 1 restart",
 }
 
 

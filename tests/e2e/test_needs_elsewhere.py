@@ -83,7 +83,7 @@ def test_failed_for_good(plain, devport):
     devport.write("ready", "")
     row = reached(plain, "web", "failed")
 
-    assert row["error"] == "db failed: exited with status 3; given up after 1 restarts"
+    assert row["error"] == "db failed: exited with status 3; given up after 1 restart"
 
 
 def test_foreground_waits_for_the_background(plain, devport):

@@ -104,7 +104,7 @@ def test_change_restarts(scene):
 
     assert one.job.process.pid != first
     assert one.loop.said == ["web restarts: src/a.py changed"]
-    assert one.job.lifecycle.failures == 0
+    assert one.job.lifecycle.budget.failures == 0
 
 
 @pytest.mark.parametrize("path", ["src/new.py", "src/deep/er/new.py"])

@@ -55,7 +55,9 @@ EVENTS = {  # a row: the event
     "spawned": SPAWNED,
     "spawn failed": Event(Kind.SPAWN_FAILED, 127, "cannot run nope"),
     "ready": READY,
+    "not ready": Event(Kind.UNREADY, reason="connection refused"),
     "unhealthy": HURT,
+    "takes longer": Event(Kind.EXTENDED, seconds=60.0),
     "exited, success": Event(Kind.EXITED, 0),
     "exited, failure": CRASH,
     "exited, others left behind": Event(Kind.EXITED, 1, leftovers=True),
@@ -95,8 +97,14 @@ while dependencies are not met, `waiting` follows instead.
 
 def machine(column, **policy):
     """A Lifecycle in the state of `column`, and the time."""
+    external = policy.pop("external", False)
     made = Lifecycle(
-        RestartPolicy(**{"on": "on_failure", **policy}), 15, 5.0, probed=True, start_timeout=30.0
+        RestartPolicy(**{"on": "on_failure", **policy}),
+        15,
+        5.0,
+        probed=True,
+        start_timeout=30.0,
+        external=external,
     )
     now = 0.0
     for event in STATES[column]:
