@@ -6,11 +6,11 @@ import pytest
 from support.builders import exited, lifecycle, lost, spawn_failed, unhealthy
 from support.lifecycle_table import EVENTS, STATES, machine
 
-from devport.engine.announcement import announcement, signal_name
+from devport.engine.announcement import announcement, signal_name, waiting
 from devport.engine.job import Transition
-from devport.engine.lifecycle import DOWN, GONE, READY, RESTART, SPAWNED, TIMEOUT, UP, Kind
+from devport.engine.lifecycle import DOWN, GONE, READY, RESTART, SPAWNED, TIMEOUT, UP, Event, Kind
 
-KNOWN = {"started", "exited", "stopped", "failed", "killing", "unhealthy"}
+KNOWN = {"started", "ready", "not ready", "exited", "stopped", "failed", "killing", "unhealthy"}
 
 
 def say(made, event, now=0.0, *, port=None, pid=4711):
@@ -180,10 +180,31 @@ def test_immortal():
     )
 
 
-@pytest.mark.parametrize("event", [READY, DOWN, RESTART, UP])
+@pytest.mark.parametrize("event", [DOWN, RESTART, UP])
 def test_nobodys_business(event):
-    """That a service is asked to stop, or is ready, is not worth a line."""
+    """That a service is asked to stop is not worth a line."""
     assert say(up(probed=True), event) is None
+
+
+def test_readiness():
+    """What a probe finds is told; without one a service is ready when it is started, which is said anyway."""
+    refused = Event(Kind.UNREADY, reason="connection refused")
+
+    assert say(up(probed=True), READY) == ("is ready", {"event": "ready"})
+    assert say(up(READY, probed=True), refused) == (
+        "is not ready: connection refused",
+        {"event": "not ready", "reason": "connection refused"},
+    )
+    assert say(up(probed=True), refused) is None
+    assert say(up(), READY) is None
+
+
+def test_long_wait():
+    """Whom it waits for."""
+    assert waiting("db, migrate to succeed") == (
+        "is waiting for db, migrate to succeed",
+        {"event": "waiting", "needs": "db, migrate to succeed"},
+    )
 
 
 def test_signal_names():

@@ -100,6 +100,12 @@ def test_never_started():
     assert verdict.never == "failed: cannot run nope: No such file or directory"
 
 
+@pytest.mark.parametrize("state", [State.STOPPED, State.EXITED, State.FAILED])
+def test_listens_no_more(state):
+    """Nobody starts what was stopped, whatever is left of its sockets."""
+    assert outcome("ready", Seen(state, listening=True)) != S
+
+
 def test_met_is_never_hopeless():
     """No verdict says both."""
     everything = itertools.product(CONDITIONS, State, [True, False], [None, 0, 1], [True, False])

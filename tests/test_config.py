@@ -20,9 +20,8 @@ from devport.model import (
     StopPolicy,
 )
 from devport.project.config import parse
-from devport.project.process import Process
+from devport.project.process import KEYS
 from devport.project.procfile import Entry
-
 
 DECLARED = RestartPolicy(on="on_failure", max=DECLARED_MAX)
 CHECK = Policy(ready=Probe("tcp", automatic=True, period=0.1))
@@ -656,7 +655,7 @@ VALUES = st.recursive(
     ),
     max_leaves=12,
 )
-KNOWN = st.sampled_from([key.replace("_", "-") for key in Process._fields if key not in {"name", "line"}])
+KNOWN = st.sampled_from([key.replace("_", "-") for key in KEYS])
 
 
 def check(data):

@@ -264,6 +264,19 @@ def test_an_end_before_it_is_ready_fails_the_start():
     assert waiter.failures == ["cannot start web: it exited with status 0"]
 
 
+@pytest.mark.parametrize("verb", ["start", "restart"])
+def test_wish_for_one_that_waits_for_others(verb):
+    """It is done with that; who asked for the service to be ready goes on waiting."""
+    job = FakeJob(blocked=True).run(UP)
+    patient = Waiter("ready", [job])
+
+    waiter = waiting(job, verb)
+
+    assert (waiter.done, waiter.failures) == (True, [])
+    assert job.lifecycle.state is State.WAITING
+    assert not patient.done
+
+
 def test_only_what_comes_of_the_wish_counts():
     """A job that becomes ready just before its restart has not been restarted."""
     job = FakeJob().run(UP)

@@ -14,7 +14,8 @@ PORTS = {
     "api": {"http": 8080, "admin": 9000},
     "db": {"": 19000},
     "a.b": {"x.y": 1, "port": 2},
-    "a": {"z": 3},
+    "a": {"z": 3, "b.port": 8},
+    "a.ports.b": {"": 7},
     "web": {"": 19001},
     "web.1": {"": 19001},
     "web.2": {"": 19002},
@@ -47,6 +48,7 @@ def expanded(text):
         ("${a.b.port}", "1"),
         ("${a.b.ports.port}", "2"),
         ("${a.port}", "3"),
+        ("${a.ports.b.port}", "7"),
         ("$${db.port}", "${db.port}"),
         ("$$${db.port}", "$${db.port}"),
         # not ours

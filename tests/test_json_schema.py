@@ -5,13 +5,14 @@ import re
 
 import jsonschema
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import devport
 from devport.errors import DevportError
 from devport.project import json_schema
-from devport.project.config import parse
+from devport.project.config import Source, parse
 from devport.project.yaml_nodes import Items, Scalar, compose
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -162,13 +163,12 @@ def an_object(schema, *, strict):
     )
 
 
-def outcome(tree):
-    """Whether devport takes it; anything but a DevportError is a defect."""
-    import yaml  # noqa: PLC0415
-
-    data = yaml.safe_dump(tree, allow_unicode=True).encode("utf-8", "replace")
+def outcome(*trees):
+    """Whether devport takes them as files; anything but a DevportError is a defect."""
+    data, *others = (yaml.safe_dump(tree, allow_unicode=True).encode("utf-8", "replace") for tree in trees)
+    more = [Source(other, "Another.file") for other in others]
     try:
-        parse(data, "Some.file", "/r", "/h", git_root=lambda: "/g")
+        parse(data, "Some.file", "/r", "/h", more=more, git_root=lambda: "/g")
     except DevportError as error:
         assert error.message.isprintable()  # noqa: PT017 - either outcome is right
         return False
@@ -182,6 +182,13 @@ def outcome(tree):
 def test_any_file_like_one(tree):
     """Whatever stands under the known keys: a Config or one line about what is wrong."""
     outcome(tree)
+
+
+@given(like(json_schema.document(), strict=False), like(json_schema.document(), strict=False))
+@settings(max_examples=100, deadline=None, suppress_health_check=[*HealthCheck])
+def test_any_two_files(first, second):
+    """The same for two files that are merged."""
+    outcome(first, second)
 
 
 @given(like(json_schema.document(), strict=True))

@@ -524,8 +524,9 @@ def test_several_files_one_of_which_is_wrong(root):
 
 
 def test_what_looks_like_a_port_in_a_procfile(root):
-    """It is the shell's: `expand_ports` gives the line back as it was."""
-    write(root, Procfile="web: echo ${db.port} ${X}\ndb: x\n")
-    service = load(context(root)).services[0]
+    """It is the shell's, with a devport.yaml that takes the entries and without one."""
+    write(root, Procfile="web: echo ${db.port} ${X}\ndb: x\n", devport__yaml="procfile: Procfile")
+    alone, taken = (load(context(root), file=name).services[0] for name in ("Procfile", "devport.yaml"))
 
-    assert expand_ports(service, {"db": {"": 1}}).command[2] == "echo ${db.port} ${X}"
+    assert alone.command[2] == "echo ${db.port} ${X}"
+    assert expand_ports(taken, {"db": {"": 1}}).command[2] == "echo ${db.port} ${X}"

@@ -101,3 +101,19 @@ def test_colour_does_not_change_the_alignment():
     for sequence in (Fore.GREEN, Fore.RED, Style.BRIGHT, Style.RESET_ALL):
         coloured = coloured.replace(sequence, "")
     assert coloured == plain
+
+
+def test_columns_are_left_out_where_nothing_else_helps():
+    """First the cuttable ones shrink to their least, then the lowest number goes."""
+    columns = (Column("NAME"), Column("STATE", cut=1, least=8), Column("CPU", drop=1), Column("UP", drop=2))
+    cells = [[Cell("web"), Cell("waiting for db"), Cell("0.5%"), Cell("12m")]]
+
+    def titles(width):
+        lines = render(columns, cells, width=width, colour=False).splitlines()
+        assert max(map(len, lines)) <= width
+        return lines[0].split(), lines[1]
+
+    assert titles(80)[0] == ["NAME", "STATE", "CPU", "UP"]
+    assert titles(25) == (["NAME", "STATE", "CPU", "UP"], "web   waiting…  0.5%  12m")
+    assert titles(24) == (["NAME", "STATE", "UP"], "web   waiting for …  12m")
+    assert titles(15) == (["NAME", "STATE"], "web   waiting …")

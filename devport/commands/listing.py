@@ -86,6 +86,8 @@ def _shade(one: Row) -> str:
             return str(Fore.GREEN)
         case "failed" | "backoff" | "corrupt" | "unknown":
             return str(Fore.RED)
+        case "exited" if one.error:
+            return str(Fore.RED)
         case "stopped" | "exited":
             return str(Style.DIM)
         case _:

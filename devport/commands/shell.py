@@ -1,12 +1,12 @@
-"""Open a shell with the project's environment, and its services for as long as it is open.
+"""Open a shell with the project's environment, and services that end with it.
 
 usage: devport shell [options] [--] [COMMAND [ARG...]]
 
-The services whose start says interactive-shell, and what they need, are started
-in the background unless they run; when the shell ends, those are stopped again.
-The shell is $SHELL, in this folder, with the port of every entry (WEB_PORT). Its
-status is devport's. A COMMAND, or a shell whose input or output is no terminal,
-gets the environment, and no service is started for it.
+The services whose start says interactive-shell, and what they need, are
+started in the background unless they run; when the shell ends, those are
+stopped again. The shell is $SHELL, in this folder, with the port of every
+entry (WEB_PORT). Its status is devport's. A COMMAND, or a shell whose input or
+output is no terminal, gets the environment, and no service is started for it.
 
 Options:
   -f FILE, --procfile FILE, --file FILE

@@ -2,10 +2,10 @@
 
 usage: devport task [options] [--] NAME [ARG...]
 
-The status is the task's. What it needs and runs already, in the background or in
-another terminal, is used and left alone; the rest is started and, when the task
-has ended, stopped. ARGs go behind the task's own words. Options stand before the
-NAME.
+The status is the task's. What it needs and runs already, in the background or
+in another terminal, is used and left alone; the rest is started and, when the
+task has ended, stopped. ARGs go behind the task's own words. Options stand
+before the NAME.
 
 Options:
   -f FILE, --procfile FILE, --file FILE

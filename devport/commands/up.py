@@ -3,10 +3,11 @@
 usage: devport up [options] [NAME...]
        devport up -d [options] [NAME...]
 
-The same as devport start, as long as none of these entries runs. Where one does,
-in the background or in another terminal, the others start in the background, and
-the output of all is shown; Ctrl-C ends that, and stops nothing (devport down
-does). That takes a terminal; without one, or with CI set, it is an error.
+The same as devport start, as long as none of these entries runs. Where one
+does, in the background or in another terminal, the others start in the
+background, and the output of all is shown; Ctrl-C ends that, and stops nothing
+(devport down does). That takes a terminal; without one, or with CI set, it is
+an error.
 
 Which project:
   -f FILE, --procfile FILE, --file FILE

@@ -45,7 +45,7 @@ def judge(condition: Condition, seen: Seen) -> Verdict:
 
 
 def _judge(condition: Condition, seen: Seen) -> Verdict:
-    if seen.listening and condition in {"started", "ready"}:
+    if seen.listening and seen.state is State.WAITING and condition in {"started", "ready"}:
         return MET
     match condition:
         case "started":

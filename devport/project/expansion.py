@@ -47,7 +47,7 @@ def references(text: str) -> Iterator[str]:
 
 
 def protect(text: str) -> str:
-    """`text` so that `expand_ports` gives it back: a Procfile knows no references."""
+    """`text` so that `expand_ports` gives it back: the lines of a Procfile hold no references."""
     return re.sub(_PATTERN, r"$\g<0>", text) if "${" in text else text
 
 
@@ -76,7 +76,8 @@ def expand_ports(service: Service, ports: Ports) -> Service:
 
     `ports` are those of all services by name (an instance's, `web.2`, or its entry's), the one that is
     PORT first, as `registry.register` gives them; `service` means its own by its entry's name. What
-    they do not have stays as it is. For every service of a project, a Procfile's too.
+    they do not have stays as it is. For the services of a devport.yaml, those it takes from a Procfile too;
+    a Procfile alone names no ports.
     """
     own = ports.get(service.name, {})
     known = {**ports, service.entry: own or ports.get(service.entry, {})}

@@ -192,7 +192,7 @@ def levels(services: Sequence[Service]) -> tuple[tuple[Service, ...], ...]:
         meant.setdefault(service.entry, set()).add(service.name)
         meant.setdefault(service.name, set()).add(service.name)
     waits = {
-        service.name: set().union(*(meant.get(one.name, ()) for one in service.policy.after)) - {service.name}
+        service.name: set().union(*(meant.get(one.name, ()) for one in service.policy.after))
         for service in services
     }
     found: list[tuple[Service, ...]] = []

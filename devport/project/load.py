@@ -185,20 +185,11 @@ def _service(entry: Entry, source: str, root: str, position: int) -> Service:
     return Service(
         name=entry.name,
         entry=entry.name,
-        command=(procfile.SHELL, "-c", _protected(entry.command)),
+        command=(procfile.SHELL, "-c", entry.command),
         cwd=root,
         source=f"{source}:{entry.line}",
         position=position,
     )
-
-
-def _protected(command: str) -> str:
-    """`command`, so that no `${web.port}` in it is taken for a port: a Procfile knows none."""
-    if "${" not in command:
-        return command
-    from devport.project import expansion  # noqa: PLC0415 - most entries need none of it
-
-    return expansion.protect(command)
 
 
 def _default_env(

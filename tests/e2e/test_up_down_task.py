@@ -464,11 +464,12 @@ def test_shell_leaves_alone_what_ran(house):
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
-def test_shell_that_is_killed(house, number):
-    """Hung up, or its supervisor killed: what it started is stopped all the same."""
+@pytest.mark.parametrize("whom", ["guardian", "supervisor"])
+def test_shell_that_is_killed(house, number, whom):
+    """Hung up, or one of its two processes killed: what it started is stopped all the same."""
     shell = opened(house)
 
-    procs.send(shell.supervisor, number)
+    procs.send(shell.pid if whom == "guardian" else shell.supervisor, number)
 
     shell.finish()
     eventually(lambda: pytest.fail(running(house)) if running(house) else None)

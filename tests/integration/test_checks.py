@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from devport.engine.checks import Http, Target, Tcp, addresses
 from devport.engine.lifecycle import DOWN, RESTART, Kind, State
 from devport.engine.probe import Prober
 from devport.engine.stopper import Stopper
+from devport.engine.tls import Tls
 from devport.model import Probe
 
 LOCAL = ("127.0.0.1", "::1")
@@ -150,6 +152,28 @@ def test_tls(certificate, loop, ports):
         "does not speak HTTP, but TLS",
         "closed the connection without an answer",  # OpenSSL
     }
+
+
+def test_tls_in_one_piece(certificate):
+    """An answer in several records that come at once is taken as a whole."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    peer = context.wrap_bio(incoming, outgoing, server_side=True)
+    client = Tls("localhost", b"hello")
+    said = client.take(None)
+    while said:
+        incoming.write(said)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            peer.do_handshake()
+        said = client.take(outgoing.read())
+    assert peer.read() == b"hello"
+
+    peer.write(b"one ")
+    peer.write(b"two")
+    client.take(outgoing.read())
+
+    assert client.plain == b"one two"
 
 
 @pytest.mark.parametrize(

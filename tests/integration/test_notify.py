@@ -275,6 +275,7 @@ JUNK = [
     "b'ready=1'",
     "b'READY=1 '",
     "b'X' * 4096 + b'\\nREADY=1'",
+    "b'READY=1\\n' + b'X' * 4096",
     "b'\\n' * 100 + b'READY=1'",
     "b'X' * (1 << 20) + b'\\nREADY=1'",
     "b'MAINPID=1\\nMAINPID=-1\\nMAINPID=x\\nMAINPID=99999999999999999999999'",
