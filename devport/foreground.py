@@ -32,11 +32,11 @@ from devport.engine.printer import Printer
 from devport.engine.process import Command, Spawner, Stdio
 from devport.engine.signals import Signals
 from devport.engine.sink import Sink
-from devport.engine.sources import Sources, lifecycle
 from devport.errors import DevportError, ExitStatus
 from devport.launch import Launch, prepare
 from devport.model import Project, RestartPolicy, RunOptions, Service
 from devport.registry.store import Store
+from devport.sources.assembly import Sources, lifecycle
 
 if TYPE_CHECKING:
     from devport.engine.control import Control

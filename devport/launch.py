@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from devport.context import Context
 from devport.engine import limits
-from devport.engine.sources import words
 from devport.model import BACKGROUND_RESTART, NOTHING, Policy, Project, RunOptions, Service
 from devport.project.environment import common, expand, own
 from devport.project.load import read_env_files
@@ -21,6 +20,7 @@ from devport.registry.policy import to_json
 from devport.registry.record import Record
 from devport.registry.register import Registration, register
 from devport.registry.store import Store
+from devport.sources.assembly import words
 
 
 class Launch(NamedTuple):

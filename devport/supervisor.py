@@ -27,7 +27,6 @@ from devport.engine.printer import Printer, Verbatim
 from devport.engine.process import Command, Spawner, Stdio
 from devport.engine.signals import Signals
 from devport.engine.sink import Sink
-from devport.engine.sources import Sources, lifecycle, words
 from devport.errors import DevportError, ExitStatus
 from devport.model import Policy, View
 from devport.project.environment import expand, own_variables
@@ -36,6 +35,7 @@ from devport.registry.locks import Holder, Lock, held, this_process
 from devport.registry.policy import from_json
 from devport.registry.record import Record, utc
 from devport.registry.store import Store
+from devport.sources.assembly import Sources, lifecycle, words
 
 HEARTBEAT = 30.0
 """Seconds between two notes of `last_up`; the only thing that wakes an idle supervisor."""

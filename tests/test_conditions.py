@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from devport.engine.conditions import MET, NOT_YET, Seen, judge
 from devport.engine.lifecycle import State
+from devport.sources.conditions import MET, NOT_YET, Seen, judge
 
 S, W, N = "satisfied", "waiting", "never"
 TABLE = {  # state: started, ready, completed, succeeded

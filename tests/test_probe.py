@@ -5,13 +5,13 @@ from itertools import pairwise, product
 import pytest
 from support.builders import lifecycle
 
-from devport.engine.course import AUTOMATIC, EAGER, FIRST, FIRST_RUN, SHORTEST, Course
 from devport.engine.job import Job, Transition
 from devport.engine.lifecycle import DOWN, GONE, READY, RESTART, SPAWNED, TIMEOUT, UP, Event, Kind, State
-from devport.engine.lines import LONGEST, Lines, last_line
-from devport.engine.probe import LATE, Prober
 from devport.engine.process import Command, Stdio
 from devport.model import Probe
+from devport.sources.course import AUTOMATIC, EAGER, FIRST, FIRST_RUN, SHORTEST, Course
+from devport.sources.lines import LONGEST, Lines, last_line
+from devport.sources.probe import LATE, Prober
 
 TCP = Probe("tcp")
 

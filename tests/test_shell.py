@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from devport.engine.shell import exec_simple
+from devport.sources.shell import exec_simple
 
 SIMPLE = [
     ("server", "exec server"),

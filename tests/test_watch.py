@@ -2,9 +2,9 @@
 
 import pytest
 
-from devport.engine.sieve import Sieve, compiled
-from devport.engine.watch import OWN_DOING, Guard
 from devport.model import Watch
+from devport.sources.sieve import Sieve, compiled
+from devport.sources.watch import OWN_DOING, Guard
 
 
 def sieve(*paths, rules=None, top="/p", **watch):

@@ -15,13 +15,13 @@ from support import procs
 from support.engine import Latency, descriptors, engine, make_job, python, run_for, run_until, start
 from support.running import CHILDREN, need
 
-from devport.engine import listeners, sockdiag
-from devport.engine.checks import Http, Target, Tcp, addresses
 from devport.engine.lifecycle import DOWN, RESTART, Kind, State
-from devport.engine.probe import Prober
-from devport.engine.stopper import Stopper
-from devport.engine.tls import Tls
 from devport.model import Probe
+from devport.sources import listeners, sockdiag
+from devport.sources.checks import Http, Target, Tcp, addresses
+from devport.sources.probe import Prober
+from devport.sources.stopper import Stopper
+from devport.sources.tls import Tls
 
 LOCAL = ("127.0.0.1", "::1")
 HTTP = Probe("http", probe_timeout=1.0)

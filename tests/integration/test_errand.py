@@ -4,9 +4,9 @@ import pytest
 from support import procs
 from support.engine import descriptors, engine, make_job, python, run_until, start
 
-from devport.engine.errand import KEPT, Errand
 from devport.engine.lifecycle import State
 from devport.engine.process import Command
+from devport.sources.errand import KEPT, Errand
 
 
 @pytest.fixture

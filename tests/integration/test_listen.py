@@ -16,10 +16,10 @@ import pytest
 from support import engine, procs
 
 from devport.engine.lifecycle import DOWN, MET, RESTART, Event, Kind, State
-from devport.engine.listen import Sockets
-from devport.engine.shell import exec_simple
 from devport.errors import DevportError
 from devport.model import Listen
+from devport.sources.listen import Sockets
+from devport.sources.shell import exec_simple
 
 ACTIVATED = f"{pathlib.Path(__file__).parents[1]}/support/children/activated.py"
 ACCEPT = (sys.executable, "-I", "-S", ACTIVATED, "accept")

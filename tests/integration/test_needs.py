@@ -6,8 +6,8 @@ import pytest
 from support.engine import engine, make_job, python, run_until, start
 
 from devport.engine.lifecycle import DOWN, READY, RESTART, State
-from devport.engine.needs import Blockers, Needs
 from devport.model import Dependency
+from devport.sources.needs import Blockers, Needs
 
 FOREVER = ("sleep", "1000")
 

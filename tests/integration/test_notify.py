@@ -14,9 +14,9 @@ import pytest
 from support import engine, procs
 
 from devport.engine.lifecycle import DOWN, RESTART, Kind, State
-from devport.engine.notify import FACTS, Notify, parse
 from devport.errors import DevportError
 from devport.model import Watchdog
+from devport.sources.notify import FACTS, Notify, parse
 
 SAY = """
 import array, os, select, signal, socket, sys

@@ -7,7 +7,7 @@ from support import procs
 from support.engine import Latency, engine, make_job, run_until, start
 
 from devport.engine.lifecycle import DOWN, READY, RESTART, Event, Kind, State
-from devport.engine.stopper import Stopper
+from devport.sources.stopper import Stopper
 
 TRAP = "trap 'exit 0' USR1; trap '' TERM; echo up; while :; do sleep 0.02; done"
 

@@ -10,11 +10,11 @@ import pytest
 from support import engine
 from support.engine import make_job, run_for, run_until, start
 
-import devport.engine.watch as under_test
+import devport.sources.watch as under_test
 from devport.engine.lifecycle import DOWN, RESTART, State
-from devport.engine.lookout import Lookout, rust_notify
-from devport.engine.watch import Watcher
 from devport.model import Watch
+from devport.sources.lookout import Lookout, rust_notify
+from devport.sources.watch import Watcher
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 

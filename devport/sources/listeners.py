@@ -15,8 +15,8 @@ from devport.engine import descendants
 from devport.engine.job import Job
 from devport.engine.process import Process
 from devport.engine.reaper import Reaper
-from devport.engine.sockdiag import listeners
 from devport.registry.owner import STRANGER
+from devport.sources.sockdiag import listeners
 
 SLICE = 0.01
 """Seconds that the search for a stranger's name takes at once."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from devport.encoding import decode, encode
-from devport.engine.sieve import Sieve
 from devport.model import Watch
+from devport.sources.sieve import Sieve
 
 
 class Survey(NamedTuple):

@@ -7,11 +7,11 @@ supervisors through `Far`, which the frame provides. Whatever holds the job back
 
 from collections.abc import Callable, Mapping, Sequence
 
-from devport.engine.conditions import MET, Seen, judge
 from devport.engine.job import Job, Transition
 from devport.engine.lifecycle import AT_REST, Event, Kind
 from devport.engine.loop import Loop
 from devport.model import Dependency
+from devport.sources.conditions import MET, Seen, judge
 
 
 class Blockers:

@@ -8,17 +8,17 @@ import os
 from typing import TYPE_CHECKING, Protocol
 
 from devport.context import Context
-from devport.engine.conditions import Seen
-from devport.engine.far import Far
 from devport.engine.job import Job
 from devport.engine.lifecycle import Lifecycle
 from devport.engine.loop import Loop
-from devport.engine.needs import Blockers, Needs
 from devport.model import GRACE, Dependency, Policy, RestartPolicy, StopPolicy
 from devport.registry.store import Store
+from devport.sources.conditions import Seen
+from devport.sources.far import Far
+from devport.sources.needs import Blockers, Needs
 
 if TYPE_CHECKING:
-    from devport.engine.watch import Watcher
+    from devport.sources.watch import Watcher
 
 
 class Source(Protocol):
@@ -58,7 +58,7 @@ def notify_folders(context: Context) -> tuple[str, ...]:
 def words(command: tuple[str, ...], policy: Policy) -> tuple[str, ...]:
     """What is executed for `command`: with sockets to pass on, the program itself; a task may be skipped."""
     if policy.listen:
-        from devport.engine.shell import exec_simple  # noqa: PLC0415 - see attach
+        from devport.sources.shell import exec_simple  # noqa: PLC0415 - see attach
 
         command = exec_simple(command)
     if policy.skip:
@@ -96,7 +96,7 @@ class Sources:
         if policy == _NOTHING and not stop.command:
             return
         if stop.command or policy.external:
-            from devport.engine.stopper import Stopper  # noqa: PLC0415 - see above, and so below
+            from devport.sources.stopper import Stopper  # noqa: PLC0415 - see above, and so below
 
             self._sources.append(Stopper(self._loop, job, stop.command, external=policy.external))
         blockers = Blockers(self._loop, job)
@@ -104,7 +104,7 @@ class Sources:
             self._listen(job, policy, blockers)
         self._probe(job, policy, port)
         if policy.watch is not None:
-            from devport.engine.watch import Watcher  # noqa: PLC0415
+            from devport.sources.watch import Watcher  # noqa: PLC0415
 
             watcher = self._watchers[job.command.token] = Watcher(self._loop, job, policy.watch)
             self._sources.append(watcher)
@@ -112,7 +112,7 @@ class Sources:
             self._waiting.append((job, policy, blockers))
 
     def _listen(self, job: Job, policy: Policy, blockers: Blockers) -> None:
-        from devport.engine.listen import Sockets  # noqa: PLC0415
+        from devport.sources.listen import Sockets  # noqa: PLC0415
 
         def blocked(waits: bool) -> None:
             job.facts["listening"] = waits
@@ -131,7 +131,7 @@ class Sources:
     def _probe(self, job: Job, policy: Policy, port: int | None) -> None:
         notifies = policy.ready is not None and policy.ready.kind == "notify"
         if notifies or policy.watchdog is not None:
-            from devport.engine.notify import Notify  # noqa: PLC0415
+            from devport.sources.notify import Notify  # noqa: PLC0415
 
             self._sources.append(
                 Notify(
@@ -144,7 +144,7 @@ class Sources:
             )
         for probe, aim in ((policy.ready, "ready"), (policy.live, "live")):
             if probe is not None and probe.kind != "notify":
-                from devport.engine.probe import Prober  # noqa: PLC0415
+                from devport.sources.probe import Prober  # noqa: PLC0415
 
                 self._sources.append(Prober(self._loop, job, probe, port, aim=aim))
 

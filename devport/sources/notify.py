@@ -13,10 +13,10 @@ from devport.engine import descendants, unix
 from devport.engine.job import Job, Transition
 from devport.engine.lifecycle import READY, RUNNING, Event, Kind, State
 from devport.engine.loop import Loop
-from devport.engine.mailbox import Mailbox
 from devport.engine.process import Command
 from devport.errors import DevportError
 from devport.model import Watchdog
+from devport.sources.mailbox import Mailbox
 
 MOST = 512
 """Messages taken in one turn of the loop; no more wait in a socket as Linux comes (unix(7): 10, or 278)."""

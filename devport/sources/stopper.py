@@ -7,10 +7,10 @@ has no process: it is over when the command is, or at once where there is none.
 
 from collections.abc import Sequence
 
-from devport.engine.errand import Errand
 from devport.engine.job import Job, Transition
 from devport.engine.lifecycle import GONE, SIGKILL, State
 from devport.engine.loop import Loop
+from devport.sources.errand import Errand
 
 _ENDING = {State.STOPPING, State.KILLING}
 

@@ -6,13 +6,13 @@ record says what became of it; and a supervisor that comes up says hello to thos
 
 from collections.abc import Callable, Iterable
 
-from devport.engine.caller import Caller
-from devport.engine.conditions import Seen
 from devport.engine.lifecycle import AT_REST, State
 from devport.engine.loop import Loop
 from devport.model import Dependency
 from devport.registry.locks import held
 from devport.registry.store import Store
+from devport.sources.caller import Caller
+from devport.sources.conditions import Seen
 
 _COMING = Seen(coming=True)
 _STATES = {str(state): state for state in State}

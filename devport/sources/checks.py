@@ -17,7 +17,7 @@ from devport.encoding import decode, encode, printable
 from devport.engine.loop import Loop
 
 if TYPE_CHECKING:
-    from devport.engine.tls import Tls
+    from devport.sources.tls import Tls
 
 REFUSED = "connection refused"
 HEAD = 64 << 10
@@ -189,7 +189,7 @@ class Http(Tcp):
         self._looked = self._taken = 0
         data = request(self._name or host, self._port, self._path)
         if self._secure:
-            from devport.engine.tls import Tls  # noqa: PLC0415 - only who asks by https
+            from devport.sources.tls import Tls  # noqa: PLC0415 - only who asks by https
 
             self._tls = Tls(self._name or host, data)
             data = self._tls.take(None)

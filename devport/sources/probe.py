@@ -11,17 +11,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from devport.encoding import printable
-from devport.engine.course import SHORTEST, Course
-from devport.engine.errand import Errand
 from devport.engine.job import Job, Transition
 from devport.engine.lifecycle import READY, Kind, State, describe
-from devport.engine.lines import Lines, last_line
 from devport.engine.loop import Loop
 from devport.engine.process import Command, Process
 from devport.model import Probe
+from devport.sources.course import SHORTEST, Course
+from devport.sources.errand import Errand
+from devport.sources.lines import Lines, last_line
 
 if TYPE_CHECKING:
-    from devport.engine.listeners import Ownership
+    from devport.sources.listeners import Ownership
 
 LATE = 0.25
 """Seconds that a deadline may be late before it says more about devport than about the service."""
@@ -73,13 +73,13 @@ class Prober:
         return self._connector(port)
 
     def _connector(self, port: int) -> Callable[[Callable[[str], None]], Check]:
-        from devport.engine.checks import Http, Target, Tcp, addresses  # noqa: PLC0415 - only who asks
+        from devport.sources.checks import Http, Target, Tcp, addresses  # noqa: PLC0415 - only who asks
 
         loop, probe = self._loop, self._probe
         target = Target(addresses(probe.host), port, probe.probe_timeout)
         verify: Callable[[str], str] = lambda _host: ""  # noqa: E731 - as the other is
         if not probe.foreign and not self._job.lifecycle.external:
-            from devport.engine.listeners import Ownership  # noqa: PLC0415
+            from devport.sources.listeners import Ownership  # noqa: PLC0415
 
             self._ownership = Ownership(self._job, loop.reaper, port)
             verify = self._ownership.doubt

@@ -7,8 +7,6 @@ when nobody has been there for a while. Accepts nothing and reads nothing.
 
 from collections.abc import Callable, Sequence
 
-from devport.engine.bound import Bound
-from devport.engine.connections import unused_for
 from devport.engine.job import Job, Transition
 from devport.engine.lifecycle import AT_REST, RESTART, Cause, State
 from devport.engine.loop import Loop
@@ -16,6 +14,8 @@ from devport.engine.process import Command
 from devport.errors import DevportError
 from devport.model import Listen
 from devport.registry.owner import owner
+from devport.sources.bound import Bound
+from devport.sources.connections import unused_for
 
 LOOK = 5.0
 """Seconds between two looks for connections, at most."""

@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from devport.encoding import encode
-from devport.engine.survey import Survey, look, sieve_of, signature
 from devport.model import Watch
+from devport.sources.survey import Survey, look, sieve_of, signature
 
 if TYPE_CHECKING:
     from watchfiles._rust_notify import RustNotify

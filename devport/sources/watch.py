@@ -11,9 +11,9 @@ import os
 from devport.encoding import printable
 from devport.engine.job import Job, Transition
 from devport.engine.lifecycle import Event, Kind, State
-from devport.engine.lookout import Lookout, Reports, rust_notify
 from devport.engine.loop import Loop
 from devport.model import Watch
+from devport.sources.lookout import Lookout, Reports, rust_notify
 
 OWN_DOING = 2.0
 """Seconds after a restart within which a change may be the service's own."""
