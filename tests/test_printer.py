@@ -209,7 +209,7 @@ def test_any_chunking_is_the_same(chunks):
 
 OPERATIONS = st.lists(
     st.tuples(st.sampled_from(["web", "db"]), BYTES)
-    | st.tuples(st.just("later"), st.sampled_from([0.0, 0.1, 0.2, 5.0]))
+    | st.tuples(st.just("later"), st.sampled_from([0.0, 0.125, 0.25, 5.0]))
     | st.tuples(st.just("say"), st.sampled_from([b"note"]))
     | st.tuples(st.just("end"), st.sampled_from(["web", "db"])),
     max_size=25,
