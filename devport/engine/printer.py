@@ -160,7 +160,7 @@ class Stream:
 
     def feed(self, chunk: bytes) -> None:
         """Print the whole lines of `chunk`, hold back what follows the last LF."""
-        if self.quiet:
+        if self.quiet or not chunk:
             return
         cut = chunk.rfind(b"\n") + 1
         if not cut:
