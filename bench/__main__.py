@@ -9,14 +9,17 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from bench import background, crowd, latency, report, startup, throughput, tree
+from bench import background, crowd, latency, report, startup, throughput, tree, waiting
 from bench.results import Results
 from bench.runners import Runner, found_runners
 from bench.trial import FailedError
 from bench.workload import Workload
 
 BUDGET = 120.0
-NAMES = ("throughput", "four", "long-line", "startup", "latency", "latency-flooded", "crowd", "background")
+NAMES = (
+    *("throughput", "four", "long-line", "startup", "latency", "latency-flooded"),
+    *("crowd", "background", "chain", "probes"),
+)
 
 
 def arguments() -> argparse.Namespace:
@@ -93,6 +96,7 @@ def main() -> None:
             *latency.workloads(folder, rounds),
             *crowd.workloads(rounds),
             *background.workloads(rounds),
+            *waiting.workloads(rounds),
         ]
         everything = [run(workload, runners) for workload in groups if workload.name in only]
     print(report.markdown(everything, versions))
