@@ -37,6 +37,7 @@ VERBS = {
     "down": "stop everything of this project",
     "tailup": "expose services on the tailnet",
     "taildown": "withdraw services from the tailnet",
+    "export": "write the entries as files for systemd, tmux and other managers",
     "version": "print the version",
     "help": "show this text, or the usage of one command",
 }

@@ -55,6 +55,17 @@ def prepare(
     return _launches(context, project, services, registration, options)
 
 
+def for_export(
+    context: Context, project: Project, services: Sequence[Service], options: RunOptions
+) -> tuple[Launch, ...]:
+    """As `prepare`, for another manager: nothing of the caller's own environment is in it."""
+    registration = _register(context, project, services, options)
+    services = _resolve(context, project, services, registration)
+    launches = _launches(context, project, services, registration, options)
+    shared = common(NOTHING, project.env, registration.ports, False)
+    return tuple(one._replace(common=shared) for one in launches)
+
+
 def enroll(
     context: Context, project: Project, services: Sequence[Service], options: RunOptions
 ) -> tuple[tuple[Record, ...], dict[str, int]]:

@@ -1,0 +1,192 @@
+"""Write the project's entries as files for another manager.
+
+usage: devport export [options] FORMAT [LOCATION] [--] [NAME...]
+
+FORMAT is one of tmux, systemd, supervisord, runit, launchd, upstart,
+process-compose, mprocs, procfile, compose, kubernetes and nomad. The files are
+written to the folder LOCATION. Without one, or with -, a format of one file is
+printed. Every service keeps the port that it has here.
+
+Options:
+  -a APP, --app APP     what the export is called (default: the project's folder)
+  -u USER, --user USER  who runs the services
+  -l DIR, --log DIR     where their logs go
+  --shell PATH          the shell of commands that need one (default /bin/sh)
+  --system              systemd: units for the system, not for a user
+  --supervised          tmux: devport's supervisor in each window
+  --attach              tmux: the script ends by attaching to the session
+  -t DIR, --template-dir DIR
+                        templates that replace the built-in ones
+  -n, --dry-run         write nothing, show what would change
+  --prune               remove what an earlier export wrote and is needed no more
+
+Which project and entries:
+  -f FILE, --procfile FILE, --file FILE
+                        the Procfile or devport.yaml
+  --root DIR            the folder of the project
+  -e FILES, --env FILES
+                        env files instead of .env
+  --except NAMES        all but these
+  -c LIST, --concurrency LIST
+                        instances, as in web=2,worker=3; of others one
+  -m LIST, --formation LIST
+                        instances, as in all=1,web=2; of others none
+  -p BASE, --port BASE  count ports from BASE, 100 an entry, as foreman does
+  -h, --help            show this text
+
+For example:
+  devport export procfile -
+  devport export systemd ~/.config/systemd/user --app shop
+"""
+
+import os
+import pwd
+import re
+from collections.abc import Mapping, Sequence
+
+from devport import launch
+from devport.commands import selection
+from devport.commands.arguments import Arguments, parse
+from devport.commands.options import run_options
+from devport.context import Context
+from devport.encoding import encode, printable
+from devport.errors import ExitStatus, UsageError
+from devport.export import formats
+from devport.export.plan import File, Plan, Unit
+from devport.export.target import Changes, Target
+from devport.model import BACKGROUND_RESTART, Project
+from devport.project import formation
+
+NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_OPTIONS = ("system", "supervised", "attach")
+
+
+def run(context: Context, argv: Sequence[str]) -> int:
+    """Write or print the export that `argv` asks for."""
+    arguments = parse(__doc__, argv)
+    format_, location, names = _words(arguments)
+    exporter = formats.find(format_)
+    plan = _plan(context, arguments, names)
+    files = exporter.render(plan)
+    if location is None:
+        return _print(context, arguments, format_, files)
+    target = Target(context.path(location), plan.app, format_)
+    if arguments.flag("--dry-run"):
+        context.write(context.stdout, target.diff(files, prune=arguments.flag("--prune")))
+        return ExitStatus.OK
+    _say(context, target.write(files, prune=arguments.flag("--prune")), context.path(location))
+    return ExitStatus.OK
+
+
+def _words(arguments: Arguments) -> tuple[str, str | None, tuple[str, ...]]:
+    """FORMAT, LOCATION (None: standard output) and NAMEs."""
+    if not arguments.words:
+        raise arguments.wrong("no FORMAT given")
+    format_, *rest = arguments.words
+    location, names = (rest[0], tuple(rest[1:])) if rest else (None, ())
+    return format_, None if location == "-" else location, names
+
+
+def _plan(context: Context, arguments: Arguments, names: Sequence[str]) -> Plan:
+    project = selection.project(arguments, context)
+    selection.warn(context, project.warnings)
+    counts = {
+        short: formation.parse_counts(",".join(texts), short)
+        for short, name in (("-c", "--concurrency"), ("-m", "--formation"))
+        if (texts := arguments.texts(name))
+    }
+    services, notices = selection.choose(
+        project, names, arguments.names("--except"), counts.get("-c"), counts.get("-m")
+    )
+    for notice in notices:
+        context.say(f"devport: {notice}")
+    options = run_options(arguments, environ=context.environ, env_files=project.env)
+    return Plan(
+        _app(arguments, project),
+        project.root,
+        tuple(map(_unit, launch.for_export(context, project, services, options))),
+        user=_user(arguments),
+        log=None if (log := arguments.text("--log")) is None else context.path(log),
+        shell=arguments.text("--shell") or "/bin/sh",
+        templates=_templates(context, arguments.text("--template-dir")),
+        options=frozenset(one for one in _OPTIONS if arguments.flag(f"--{one}")),
+    )
+
+
+def _unit(one: launch.Launch) -> Unit:
+    service = one.service
+    environment = one.environment
+    environment.pop("DEVPORT_HASH", None)  # by which devport would know the service for its own
+    return Unit(
+        service.name,
+        one.argv,
+        service.cwd,
+        environment,
+        one.ports,
+        service,
+        service.restart or BACKGROUND_RESTART,
+    )
+
+
+def _app(arguments: Arguments, project: Project) -> str:
+    app = arguments.text("--app")
+    if app is None:
+        return re.sub("[^A-Za-z0-9_-]+", "-", os.path.basename(project.root)).strip("-_")[:63] or "app"
+    if not NAME.fullmatch(app):
+        raise UsageError(f"cannot call an export {printable(app)}: a name is made of A-Z a-z 0-9 _ -")
+    return app
+
+
+def _user(arguments: Arguments) -> str | None:
+    user = arguments.text("--user")
+    if user is not None:
+        try:
+            pwd.getpwnam(user)
+        except KeyError as error:
+            raise UsageError(f"cannot use --user {printable(user)}: there is no such user here") from error
+    return user
+
+
+def _templates(context: Context, folder: str | None) -> Mapping[str, str]:
+    """The texts in `folder`, by file name."""
+    if folder is None:
+        return {}
+    path = context.path(folder)
+    try:
+        names = [name for name in sorted(os.listdir(encode(path))) if not name.startswith(b".")]
+        found = {}
+        for name in names:
+            with open(os.path.join(encode(path), name), encoding="utf-8") as file:
+                found[name.decode("utf-8", "surrogateescape")] = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "a template is not UTF-8"
+        raise UsageError(f"cannot use --template-dir {printable(folder)}: {why}") from error
+    return found
+
+
+def _print(context: Context, arguments: Arguments, format_: str, files: Sequence[File]) -> int:
+    if len(files) != 1:
+        listed = ", ".join(file.path for file in files)
+        raise arguments.wrong(f"{format_} writes several files ({listed}): name a LOCATION")
+    for option in ("--dry-run", "--prune"):
+        if arguments.flag(option):
+            raise arguments.wrong(f"option {option} goes with a LOCATION")
+    context.write(context.stdout, files[0].content)
+    return ExitStatus.OK
+
+
+def _say(context: Context, changes: Changes, location: str) -> None:
+    for path in changes.written:
+        context.say(f"devport: wrote {printable(os.path.join(location, path))}")
+    for path in changes.removed:
+        context.say(f"devport: removed {printable(os.path.join(location, path))}")
+    for path in changes.stale:
+        context.say(
+            f"devport: {printable(os.path.join(location, path))} is of an earlier export (--prune removes it)"
+        )
+    for path in changes.kept:
+        context.say(
+            f"devport: {printable(os.path.join(location, path))} was changed by hand since, and stays"
+        )
+    if not changes.written and not changes.removed:
+        context.say("devport: nothing has changed")

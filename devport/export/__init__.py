@@ -1,0 +1,1 @@
+"""The project for other managers: a plan in, files out; one module for each format, with its own quoting."""
