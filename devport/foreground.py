@@ -200,7 +200,7 @@ class Foreground:
         self.loop.at(self.loop.now() + CONTROL_AFTER, self._open_control)
         if any(job.lifecycle.blocked for job in self.loop.jobs):
             self.loop.at(self.loop.now() + PATIENT, self._say_who_waits)
-        self.loop.run(lambda: not self.active or self.requests >= _AT_ONCE)
+        self.loop.run(lambda: self.requests >= _AT_ONCE or not any(map(self._goes_on, self.active)))
         self.sources.close()
         if self.control is not None:
             self.control.close()
@@ -216,17 +216,19 @@ class Foreground:
         job, before, event = transition
         state = job.lifecycle.state
         self._say(transition)
-        if state in AT_REST and not self.sources.may_revive(job):
-            self.active.discard(job)
-        else:  # an ended one whose files are watched runs again
-            self.active.add(job)
+        (self.active.add if self._goes_on(job) else self.active.discard)(job)
         if self.group.stopping and state in AT_REST:
             self._stop_next()
         ended = state in {State.EXITED, State.FAILED} and state is not before
         # A service that ends for good ends the run at once, and not only when its leftovers are gone.
-        ended |= event.kind is Kind.EXITED and before in {State.STARTING, State.READY} and self._never(job)
+        was_up, is_up = (one in {State.STARTING, State.READY} for one in (before, state))
+        ended |= event.kind is Kind.EXITED and was_up and not is_up and self._never(job)
         if ended:
             self._ended(job)
+
+    def _goes_on(self, job: Job) -> bool:
+        """Whether something may come of `job` yet: an ended one whose files are watched runs again."""
+        return job.lifecycle.state not in AT_REST or self.sources.may_revive(job)
 
     def _ended(self, job: Job) -> None:
         status, service = self._status(job), self._service(job)
@@ -269,7 +271,8 @@ class Foreground:
         """Ask those to end that nobody needs any more; the others follow when those are gone."""
         jobs = {job.command.token: job for job in self.loop.jobs}
         for hash_ in self.order.next(lambda one: jobs[one].lifecycle.state in AT_REST):
-            self.loop.send(jobs[hash_], DOWN)
+            if jobs[hash_].lifecycle.wanted:  # a second DOWN would kill who is ending already
+                self.loop.send(jobs[hash_], DOWN)
 
     # what comes from outside
 

@@ -44,6 +44,7 @@ PURE = {  # the decisions: these and nothing else
     "sources/course.py": {"devport.engine.lifecycle", "devport.model"},
     "sources/lines.py": {"devport.encoding", "devport.engine.escapes", "re"},
     "engine/order.py": {"collections.abc"},
+    "engine/pace.py": set(),
     "sources/conditions.py": {"devport.model", "devport.engine.lifecycle", "typing"},
 }
 

@@ -980,6 +980,23 @@ def test_output_of_a_foreground_run(context, store, record, hold, supervisor):
     assert [one["time"] for one in lines[:3]] == [f"1970-01-01T00:16:4{n}.000Z" for n in range(3)]
 
 
+def test_output_of_a_run_of_an_older_devport(context, store, record, hold, supervisor):
+    """One that cannot say when its lines came is shown without times."""
+    web = record("web")
+    hold(web, socket="/s", mode="foreground")
+
+    def reply(more):
+        if "times" in more:
+            raise DevportError("cannot show logs: no such field: times")
+        return {"ok": True, "logs": [{"service": "web", "text": "a\nb\n"}]}
+
+    supervisor.replies["logs"] = reply
+    found = survey(context, store, [web], live=False)
+    [source] = output.sources(store, found, {web.hash: "web"}, follow=False)
+
+    assert list(output.merged([source], 5)) == [output.Piece("web", None, b"a\nb\n")]
+
+
 def test_output_that_goes_to_a_terminal(context, store, record, hold):
     """`devport run` keeps nothing: an error says where to look."""
     web = record()

@@ -244,17 +244,28 @@ def test_times_in_json(context):
 
 
 def test_times_of_a_backlog():
-    """From which byte of its end on which time counts, at most one a second."""
+    """From which byte of its end on which time counts."""
     now = [1000.0]
     backlog = Backlog(wall=lambda: now[0])
-    for at, chunk in ((1000, b"one\n"), (1000.5, b"two\n"), (1001.5, b"three\n"), (900, b"back\n")):
+    for at, chunk in ((1000, b"one\n"), (1000.003, b"two\n"), (1001.5, b"three\n"), (900, b"back\n")):
         now[0] = at
         backlog.add(chunk)
 
-    assert backlog.times(19) == [(0, 1000), (8, 1001.5), (14, 900)]
+    assert backlog.times(19) == [(0, 1000), (4, 1000.003), (8, 1001.5), (14, 900)]
     assert backlog.times(7) == [(0, 1001.5), (2, 900)]
     assert backlog.times(0) == [(0, 900)]
     assert Backlog().times(0) == []
+
+
+def test_times_of_a_backlog_are_of_what_it_holds():
+    """Those of what is gone are given up before any of what is there gets less exact."""
+    now = [1000.0]
+    backlog = Backlog(100, wall=lambda: now[0])
+    for _ in range(20 * MARKS):
+        now[0] += 1
+        backlog.add(b"x" * 10)
+
+    assert backlog.times(100) == [(10 * at, now[0] - 9 + at) for at in range(10)]
 
 
 @pytest.mark.parametrize("size", [1, 1000])

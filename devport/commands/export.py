@@ -3,9 +3,9 @@
 usage: devport export [options] FORMAT [LOCATION] [--] [NAME...]
 
 FORMAT is one of tmux, systemd, supervisord, runit, launchd, upstart,
-process-compose, mprocs, procfile, compose, kubernetes and nomad. The files are
-written to the folder LOCATION. Without one, or with -, a format of one file is
-printed. Every service keeps the port that it has here.
+process-compose, mprocs, procfile, compose, kubernetes and nomad. The files
+are written to the folder LOCATION. Without one, or with -, a format of one
+file is printed. Every service keeps the port that it has here.
 
 Options:
   -a APP, --app APP     what the export is called (default: the project's folder)

@@ -5,8 +5,8 @@ usage: devport logs [options] [--] [TARGET...]
 A TARGET is an entry of this project (web, or web.2), a key, the first digits of
 a hash (3 or more), or a port. Without one, all of this project. Of a background
 service the log is shown (the last 40 MB are kept), of one in another terminal
-what its run remembers (64 KB). Several are merged by time, which is known to
-the second. A reader that is no terminal gets plain text.
+what its run remembers (64 KB). Several are merged by time. A reader that is no
+terminal gets plain text.
 
 Options:
   -f, --follow          go on until Ctrl-C, through restarts of the services

@@ -1,17 +1,17 @@
 """The last of what a service printed, for whoever asks later: bytes, bounded, lines known by their LF.
 
 `total` counts everything ever added, so that a position in the output means something even after its
-bytes are gone. When the bytes came is known to the second, of what is old less exactly.
+bytes are gone. When the bytes came is known too, of what is old or was much at once less exactly.
 """
 
 import time
 from collections.abc import Callable
 
+from devport.engine.pace import Pace
+
 LIMIT = 64 << 10
 MARKS = 256
 """Marks of time that are kept."""
-MARK_EVERY = 1.0
-"""Seconds that pass at least between two of them."""
 
 
 class Backlog:
@@ -21,12 +21,13 @@ class Backlog:
         self.limit, self.wall = limit, wall
         self.total = 0
         self._held = bytearray()
+        self._pace = Pace()
         self._marks: list[tuple[int, float]] = []  # from this position on: when it came
 
     def add(self, chunk: bytes) -> None:
         """Take in `chunk`; copies `limit` bytes of it at most."""
         now = self.wall()
-        if not self._marks or not 0 <= now - self._marks[-1][1] < MARK_EVERY:
+        if self._pace.due(now):
             self._mark(now)
         self.total += len(chunk)
         if len(chunk) >= self.limit:
@@ -38,13 +39,16 @@ class Backlog:
 
     def _mark(self, now: float) -> None:
         if len(self._marks) >= MARKS:
+            begin = self.total - len(self._held)
+            del self._marks[: sum(position <= begin for position, _ in self._marks) - 1]
+        if len(self._marks) >= MARKS:
             del self._marks[1 : MARKS // 2 : 2]  # the older, the less exact
         self._marks.append((self.total, now))
 
     def times(self, length: int) -> list[tuple[int, float]]:
         """When the last `length` bytes came: from which of them on, and seconds since the epoch."""
         begin = self.total - length
-        marks = {max(0, position - begin): round(seconds, 3) for position, seconds in self._marks}
+        marks = {max(0, position - begin): round(seconds, 6) for position, seconds in self._marks}
         return list(marks.items())
 
     def since(self, position: int) -> bytes:

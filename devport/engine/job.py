@@ -86,12 +86,12 @@ class Job:
         return max(0, self.spawns - 1)
 
     def _spawn(self, spawner: Spawner) -> Event | None:
-        if self.hold is not None:
-            self.hold.release()  # until now nobody else could have them
-            self.hold = None
-        elif (obstacle := self.check()) is not None:
-            return Event(Kind.SPAWN_FAILED, ExitStatus.FAILED, obstacle)
         try:
+            if self.hold is not None:
+                self.hold.release()  # until now nobody else could have them
+                self.hold = None
+            elif (obstacle := self.check()) is not None:
+                return Event(Kind.SPAWN_FAILED, ExitStatus.FAILED, obstacle)
             command = self.command
             for addition in self.additions:
                 command = addition(command)
@@ -99,7 +99,7 @@ class Job:
             self.spawns += 1
         except OSError as error:
             return self.refused(error)
-        except DevportError as error:  # an addition cannot be had
+        except DevportError as error:  # an addition cannot be had, or a port not be looked at
             return Event(Kind.SPAWN_FAILED, ExitStatus.FAILED, error.message)
         except ValueError as error:  # a NUL in a word or a value
             return Event(Kind.SPAWN_FAILED, ExitStatus.NOT_FOUND, f"cannot run: {error}")

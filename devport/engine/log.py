@@ -9,16 +9,15 @@ import os
 import time
 from collections.abc import Callable
 
+from devport.engine.pace import Pace
 from devport.registry import files
 
 LIMIT = 10 << 20
 """Bytes after which a new file is begun."""
 KEPT = 3
 """Old files that are kept."""
-MARK_EVERY = 1.0
-"""Seconds that pass at least between two marks of time."""
-MARKS_LIMIT = 64 << 10
-"""Bytes of marks after which some are given up: 45 minutes of output without a pause."""
+MARKS_LIMIT = 256 << 10
+"""Bytes of marks after which some are given up: 8 minutes of output without a pause."""
 
 
 def times_path(path: str) -> str:
@@ -104,22 +103,24 @@ class Log:
 class Marks:
     """When the bytes of the log `path` were written: lines `OFFSET SECONDS` in a file beside it.
 
-    From byte OFFSET on, up to the next mark, they came at SECONDS since the epoch or less than a second
-    after. What keeps a mark from being written costs that mark, and nobody is told.
+    From byte OFFSET on, up to the next mark, they came at SECONDS since the epoch; where much comes, up to
+    1/20 s after. What keeps a mark from being written costs that mark, and nobody is told.
     """
 
     def __init__(self, path: str, wall: Callable[[], float], *, limit: int = MARKS_LIMIT) -> None:
         self.path, self.wall, self.limit = times_path(path), wall, limit
         self._descriptor: int | None = None
         self._size = 0
-        self._marked, self._offset = -MARK_EVERY, 0  # when and where the last mark was made
+        self._pace = Pace()
+        self._offset = 0  # where the last mark was made
+        self._begins = True  # the next bytes are marked in any case
 
     def mark(self, log: int) -> None:
-        """What is appended to the descriptor `log` next comes now. Within a second of the last: nothing."""
+        """What is appended to the descriptor `log` next comes now; not noted if that was done too often."""
         now = self.wall()
-        if 0 <= now - self._marked < MARK_EVERY:  # a clock that was set back is marked at once
+        if not self._pace.due(now) and not self._begins:
             return
-        self._marked = now  # even if it fails: a disk in trouble is not tried with every chunk
+        self._begins = False  # even if it fails: a disk in trouble is not tried with every chunk
         try:
             self._append(os.fstat(log).st_size, now)
         except OSError:
@@ -133,7 +134,7 @@ class Marks:
         elif self._size > self.limit:
             self._thin(descriptor)
         self._offset = offset
-        line = b"%d %.3f\n" % (offset, now)
+        line = b"%d %.6f\n" % (offset, now)
         if os.write(descriptor, line) == len(line):
             self._size += len(line)
         else:
@@ -155,7 +156,7 @@ class Marks:
 
     def close(self) -> None:
         """The file stays; the next bytes are marked, in the file that is in its place by then."""
-        self._marked, self._offset = -MARK_EVERY, 0
+        self._offset, self._begins = 0, True
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -20,6 +20,7 @@ class Reaper:
     def __init__(self) -> None:
         self.leaders: dict[int, Process] = {}
         self.spared: set[str] = set()  # tokens of trees that are to outlive their leader
+        self._kept: set[int] = set()  # what their leaders left behind; it may show the token no more
 
     def add(self, process: Process) -> None:
         """From now on `process` is reported when it ends."""
@@ -35,10 +36,13 @@ class Reaper:
             process = self.leaders.get(pid)
             if process is None:
                 os.waitpid(pid, 0)  # an adopted orphan
+                self._kept.discard(pid)
                 continue
             process.exited = True
-            if process.token not in self.spared:
-                self._look(process, self.adopted())
+            self._look(process, self.adopted())
+            if process.token in self.spared:
+                self._kept |= process.leftovers
+                process.leftovers = set()
             if process.leftovers:
                 process.catch_up()
             else:
@@ -100,16 +104,17 @@ class Reaper:
     def _look(self, process: Process, adopted: set[int]) -> None:
         """Which of the adopted are of this tree; the last tree that is left gets what nobody else claims."""
         alone = all(other.exited for other in self.leaders.values())
+        spared = self.spared - {process.token}
         process.leftovers = {
             pid
-            for pid in adopted
+            for pid in adopted - self._kept
             if (known := descendants.stat(pid)) is not None
             and (
                 process.pid in {known.group, known.session}
                 or descendants.carries(pid, process.token)
                 or (alone and not self._claimed(pid, known))
             )
-            and not any(descendants.carries(pid, token) for token in self.spared)
+            and not any(descendants.carries(pid, token) for token in spared)
         }
 
     def _claimed(self, pid: int, known: descendants.Stat) -> bool:

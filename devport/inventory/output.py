@@ -133,14 +133,19 @@ class Asked:
     def tails(self, lines: int) -> list[list[Piece]]:
         """The last `lines` lines of each; DevportError where nobody answers."""
         self._remote = connect(self._holder, PATIENCE)
-        reply = self._remote.request(
-            "logs", services=list(self._names), lines=lines, follow=self._follow, times=True
-        )
+        wanted = {"services": list(self._names), "lines": lines, "follow": self._follow}
+        try:
+            reply = self._remote.request("logs", **wanted, times=True)
+        except DevportError as error:
+            if "no such field: times" not in error.message:
+                raise
+            reply = self._remote.request("logs", **wanted)  # it was started by a devport that knew none
         # Told in the order in which they were asked for, under the names that the run has for them.
         told = list(zip(reply["logs"], self._names.values(), strict=True))
         self._by_run = {log["service"]: name for log, name in told}
         return [
-            [Piece(name, *piece) for piece in split(encode(log["text"]), log["times"])] for log, name in told
+            [Piece(name, *piece) for piece in split(encode(log["text"]), log.get("times", ()))]
+            for log, name in told
         ]
 
     def more(self, display: Display) -> bool:

@@ -11,6 +11,7 @@ from devport.context import Context
 from devport.engine.job import Job
 from devport.engine.lifecycle import Lifecycle
 from devport.engine.loop import Loop
+from devport.errors import DevportError
 from devport.model import GRACE, Dependency, Policy, RestartPolicy, StopPolicy
 from devport.registry.store import Store
 from devport.sources.conditions import Seen
@@ -95,6 +96,15 @@ class Sources:
         self._policies[job.command.token] = policy
         if policy == _NOTHING and not stop.command:
             return
+        try:
+            self._attach(job, policy, stop, port)
+        except BaseException as error:
+            self.close()  # those of other jobs too: nothing is going to run
+            if isinstance(error, (OSError, ValueError)):  # no descriptors; a record that was edited by hand
+                raise DevportError(f"cannot look after {job.name}: {error}") from error
+            raise
+
+    def _attach(self, job: Job, policy: Policy, stop: StopPolicy, port: int | None) -> None:
         if stop.command or policy.external:
             from devport.sources.stopper import Stopper  # noqa: PLC0415 - see above, and so below
 
@@ -124,9 +134,22 @@ class Sources:
         if job.hold is not None:
             job.hold.release()  # one of its ports may be the one to listen on
             job.hold = None
-        sockets = Sockets(self._loop, job, policy.listen, lazy=policy.lazy, idle=policy.idle, blocked=blocked)
+        sockets = Sockets(
+            self._loop,
+            job,
+            policy.listen,
+            lazy=policy.lazy,
+            idle=policy.idle,
+            blocked=blocked,
+            owner=self._owner,
+        )
         self._bound[job.command.token] = frozenset(sockets.ports)
         self._sources.append(sockets)
+
+    def _owner(self, port: int) -> str | None:
+        from devport.registry.owner import owner  # noqa: PLC0415 - on the way to an error
+
+        return owner(port, self._store)
 
     def _probe(self, job: Job, policy: Policy, port: int | None) -> None:
         notifies = policy.ready is not None and policy.ready.kind == "notify"
@@ -162,8 +185,8 @@ class Sources:
 
     def may_revive(self, job: Job) -> bool:
         """Whether `job`, at rest, may run again without anybody asking: its files are watched."""
-        watcher = self._watchers.get(job.command.token)
-        return watcher is not None and watcher.active and job.lifecycle.wanted
+        watcher, lifecycle = self._watchers.get(job.command.token), job.lifecycle
+        return watcher is not None and watcher.active and lifecycle.wanted and not lifecycle.hopeless
 
     def hold_back(self) -> None:
         """All jobs are attached, and nothing is asked for yet: nobody starts who has to wait."""
@@ -179,9 +202,9 @@ class Sources:
 
     def greet(self) -> None:
         """The control socket is there: tell those that wait for one of ours elsewhere."""
-        dependents = {one for policy in self._policies.values() for one in policy.dependents}
-        if dependents - self._jobs.keys():
-            self._abroad().greet(dependents)
+        waiting = [(one, own) for own, policy in self._policies.items() for one in policy.dependents]
+        if any(one not in self._jobs for one, _ in waiting):
+            self._abroad().greet(waiting)
 
     def greeted(self, hash_: str) -> None:
         """The supervisor of `hash_` says that it is there, or will never be."""

@@ -20,7 +20,7 @@ _MOST = 1 << 20  # bytes of a line; a supervisor sends none as long
 
 
 class Caller:
-    """Asks whoever listens at `path`; `heard` is given each message that has an id, until `ended`.
+    """Asks whoever listens at `path`, after `pause` seconds; `heard` gets each message with an id, until `ended`.
 
     `ended` is called once: nobody listens there, though `worth` it says it is to try again, or the other
     side hung up, or it speaks otherwise.
@@ -35,6 +35,7 @@ class Caller:
         heard: Callable[[dict[str, object]], None],
         ended: Callable[[], None],
         worth: Callable[[], bool] = lambda: True,
+        pause: float = 0.0,
     ) -> None:
         self._loop, self._path, self._heard = loop, path, heard
         self._on_end, self._worth = ended, worth
@@ -42,19 +43,21 @@ class Caller:
         self._connection: _socket.socket | None = None
         self._tries = 0
         self._line = bytearray()
-        loop.at(loop.now(), self._connect)
+        loop.at(loop.now() + pause, self._connect)
 
     def _connect(self) -> None:
-        connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        connection: _socket.socket | None = None
         try:
+            connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
             connection.setblocking(False)
             unix.at(self._path, connection.connect)
             if unix.peer(connection) != os.geteuid():
                 self._tries = TRIES
                 raise PermissionError
             connection.send(self._request)
-        except OSError:
-            connection.close()
+        except OSError:  # no more descriptors, too
+            if connection is not None:
+                connection.close()
             self._tries += 1
             if self._tries < TRIES and self._worth():
                 pause = min(_LONGEST, _FIRST * 2**self._tries)

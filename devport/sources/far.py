@@ -8,13 +8,19 @@ from collections.abc import Callable, Iterable
 
 from devport.engine.lifecycle import AT_REST, State
 from devport.engine.loop import Loop
+from devport.errors import DevportError
 from devport.model import Dependency
-from devport.registry.locks import held
+from devport.registry.locks import UNKNOWN, Holder, held
+from devport.registry.record import Record
 from devport.registry.store import Store
 from devport.sources.caller import Caller
 from devport.sources.conditions import Seen
 
+LONGEST = 5.0
+"""Seconds until a supervisor that hung up without an answer is asked again, at most."""
+_FIRST = 0.02  # the first time; doubled from one to the next
 _COMING = Seen(coming=True)
+_STARTED = Seen(State.READY, begun=True, was_ready=True)
 _STATES = {str(state): state for state in State}
 
 
@@ -28,6 +34,7 @@ class Far:
         self._loop, self._store, self._own, self._changed = loop, store, frozenset(own), changed
         self._seen: dict[str, Seen] = {}
         self._callers: dict[str, Caller] = {}
+        self._pauses: dict[str, float] = {}  # before those are asked again that did not answer
         self._greetings: set[Caller] = set()
 
     def seen(self, dependency: Dependency) -> Seen:
@@ -44,13 +51,11 @@ class Far:
             self._look(hash_)
             self._changed(hash_)
 
-    def greet(self, hashes: Iterable[str]) -> None:
-        """Tell those that wait for one of ours that it is here."""
-        for hash_ in set(hashes) - self._own:
-            holder = held(self._store.lock_path(hash_))
-            if holder is not None and holder.socket:
-                for own in self._own:
-                    self._greet(holder.socket, own)
+    def greet(self, waiting: Iterable[tuple[str, str]]) -> None:
+        """Tell those that wait that it is here: pairs of who waits, and for which of ours."""
+        for hash_, own in waiting:
+            if hash_ not in self._own and (holder := self._holder(hash_)) is not None and holder.socket:
+                self._greet(holder.socket, own)
 
     def _greet(self, path: str, own: str) -> None:
         caller: list[Caller] = []
@@ -62,34 +67,43 @@ class Far:
         caller.append(Caller(self._loop, path, {"do": "hello", "hash": own}, heard=done, ended=done))
         self._greetings.add(caller[0])
 
+    def _holder(self, hash_: str) -> Holder | None:
+        """Who runs it; in the loop, where what cannot be known (no more descriptors) must not be raised."""
+        try:
+            return held(self._store.lock_path(hash_))
+        except DevportError:
+            return UNKNOWN
+
+    def _record(self, hash_: str) -> Record | None:
+        try:
+            return self._store.record(hash_)
+        except DevportError:
+            return None  # damaged; the next start of that service says so
+
     def _look(self, hash_: str) -> None:
-        holder = held(self._store.lock_path(hash_))
-        if holder is not None:
+        holder, record = self._holder(hash_), self._record(hash_)
+        if holder is not None and holder.mode == "run":
+            self._seen[hash_] = _STARTED  # `devport run` tells nobody more
+        elif holder is not None:
             self._seen[hash_] = _COMING
             if holder.socket:
-                request: dict[str, object] = {"do": "events", "services": [hash_]}
-                self._callers[hash_] = Caller(
-                    self._loop,
-                    holder.socket,
-                    request,
-                    heard=lambda message: self._heard(hash_, message),
-                    ended=lambda: self._lost(hash_),
-                    worth=lambda: held(self._store.lock_path(hash_)) is not None,
-                )
-            return
-        record = self._store.record(hash_)
-        if record is not None and record.state == "" and record.env:
+                self._follow(hash_, holder.socket)
+        elif record is not None and record.state == "" and record.env:
             self._seen[hash_] = _COMING  # a launcher has just asked for it
-            return
-        state = _STATES.get(record.state, State.STOPPED) if record else State.STOPPED
-        status = record.run.get("status") if record else None
-        self._seen[hash_] = Seen(
-            state if state in AT_REST else State.STOPPED,
-            begun=bool(record and record.run.get("begun")),
-            was_ready=bool(record and record.run.get("was_ready")),
-            status=status if isinstance(status, int) else None,
-            fault=record.error if record else "",
+        else:
+            self._seen[hash_] = _last_seen(record)
+
+    def _follow(self, hash_: str, path: str) -> None:
+        self._callers[hash_] = Caller(
+            self._loop,
+            path,
+            {"do": "events", "services": [hash_]},
+            heard=lambda message: self._heard(hash_, message),
+            ended=lambda: self._lost(hash_),
+            worth=lambda: self._holder(hash_) is not None,
+            pause=self._pauses.get(hash_, 0.0),
         )
+        self._pauses[hash_] = min(LONGEST, 2 * self._pauses.get(hash_, _FIRST / 2))
 
     def _heard(self, hash_: str, message: dict[str, object]) -> None:
         """A reply with the present status, or an event."""
@@ -97,6 +111,7 @@ class Far:
         told = services[0] if isinstance(services, list) and services else message
         if not isinstance(told, dict) or (state := _STATES.get(str(told.get("state")))) is None:
             return
+        self._pauses.pop(hash_, None)
         status = told.get("status")
         self._seen[hash_] = Seen(
             state,
@@ -121,3 +136,17 @@ class Far:
         for caller in (*self._callers.values(), *self._greetings):
             caller.close()
         self._callers.clear()
+
+
+def _last_seen(record: Record | None) -> Seen:
+    """What the record says of a service that nobody runs."""
+    if record is None:
+        return Seen()
+    state, status = _STATES.get(record.state, State.STOPPED), record.run.get("status")
+    return Seen(
+        state if state in AT_REST else State.STOPPED,
+        begun=bool(record.run.get("begun")),
+        was_ready=bool(record.run.get("was_ready")),
+        status=status if isinstance(status, int) else None,
+        fault=record.error,
+    )

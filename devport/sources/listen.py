@@ -13,7 +13,6 @@ from devport.engine.loop import Loop
 from devport.engine.process import Command
 from devport.errors import DevportError
 from devport.model import Listen
-from devport.registry.owner import owner
 from devport.sources.bound import Bound
 from devport.sources.connections import unused_for
 
@@ -38,7 +37,7 @@ class Sockets:
         lazy: bool,
         idle: float | None,
         blocked: Callable[[bool], None],
-        owner: Callable[[int], str | None] = owner,
+        owner: Callable[[int], str | None],
     ) -> None:
         self._loop, self._job, self._lazy, self._blocked = loop, job, lazy, blocked
         self._bound: list[Bound] = []
