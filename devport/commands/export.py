@@ -8,7 +8,7 @@ are written to the folder LOCATION. Without one, or with -, a format of one
 file is printed. Every service keeps the port that it has here.
 
 Options:
-  -a APP, --app APP     what the export is called (default: the project's folder)
+  -a APP, --app APP     what the export is called, if not as the folder
   -u USER, --user USER  who runs the services
   -l DIR, --log DIR     where their logs go
   --shell PATH          the shell of commands that need one (default /bin/sh)
@@ -18,7 +18,7 @@ Options:
   -t DIR, --template-dir DIR
                         templates that replace the built-in ones
   -n, --dry-run         write nothing, show what would change
-  --prune               remove what an earlier export wrote and is needed no more
+  --prune               remove what an earlier export wrote in excess
 
 Which project and entries:
   -f FILE, --procfile FILE, --file FILE
