@@ -22,7 +22,7 @@ PATIENCE = 10.0
 """Seconds that a supervisor may take until its service has been spawned, or could not be."""
 AT_ONCE = 0.06
 """Seconds within which a crash still counts as a start that failed."""
-_TROUBLE = {str(State.BACKOFF), str(State.FAILED)}
+_TROUBLE = {str(State.BACKOFF), str(State.FAILED), str(State.EXITED)}
 
 
 class Outcome(NamedTuple):
@@ -102,6 +102,14 @@ def _begin(
     # new ones are there: with the last window the session would end.
     _close_windows(context, [one for one in before if one.hash in begun])
     return begun, trouble
+
+
+def forget_last_life(context: Context, record: Record) -> None:
+    """Make `record` ready for a supervisor in this terminal; what runs is left alone."""
+    store = Store(context.state_dir, context.wall)
+    if held(store.lock_path(record.hash)) is None:
+        store.update(record.hash, lambda old: old._replace(state="", error="", run={}))
+        _close_windows(context, [record])
 
 
 def _run(record: Record, ports: Mapping[str, int]) -> dict[str, object]:
@@ -204,15 +212,20 @@ def _is_undecided(record: Record) -> bool:
     return record.state == "" or (record.state == str(State.STARTING) and not record.run.get("pid"))
 
 
+def _trouble(record: Record) -> str:
+    """Why `record` is not what a start is to end with: it fails, or has failed and is not tried again."""
+    return record.error if record.state in _TROUBLE else ""
+
+
 def _is_in_trouble(store: Store, hash_: str) -> bool:
     record = store.record(hash_)
-    return record is not None and record.state in _TROUBLE
+    return record is not None and _trouble(record) != ""
 
 
 def _outcome(store: Store, record: Record, *, fresh: bool, trouble: str) -> Outcome:
     now = store.record(record.hash) or record
     holder = held(store.lock_path(record.hash))
-    error = now.error if now.state in _TROUBLE else ""
+    error = _trouble(now)
     if fresh and holder is None and _is_undecided(now):
         error = trouble or f"its supervisor did not start within {PATIENCE:g} s"
         store.update(now.hash, lambda old: old._replace(state=str(State.FAILED), error=error))

@@ -38,6 +38,7 @@ VERBS = {
     "tailup": "expose services on the tailnet",
     "taildown": "withdraw services from the tailnet",
     "export": "write the entries as files for systemd, tmux and other managers",
+    "import": "turn another manager's file into a devport.yaml",
     "version": "print the version",
     "help": "show this text, or the usage of one command",
 }
@@ -62,7 +63,7 @@ VALUED = frozenset(
             "--formation",
         ),
         *("-p", "--port", "-q", "--quiet", "--reassign", "--root", "-t", "--timeout", "--timestamp"),
-        *("--color", "--colour", "--cwd", "--key", "--mode", "--port-env", "--restart"),
+        *("--color", "--colour", "--cwd", "--key", "--manager", "--mode", "--port-env", "--restart"),
     ]
 )
 

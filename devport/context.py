@@ -84,10 +84,13 @@ def wait_until(predicate: Callable[[], bool], timeout: float) -> bool:
     import select  # noqa: PLC0415 - few commands ever wait
 
     deadline = time.monotonic() + timeout
+    is_late = False
     while not predicate():
-        if time.monotonic() >= deadline:
+        if is_late:
             return False
-        select.select([], [], [], 0.01)
+        # The last look comes after the deadline: who was suspended has not looked for all that time.
+        is_late = time.monotonic() >= deadline
+        select.select([], [], [], 0 if is_late else 0.01)
     return True
 
 

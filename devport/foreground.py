@@ -18,7 +18,7 @@ from devport.claim import (
     sweep_sockets,
 )
 from devport.context import Context, is_tty
-from devport.engine.announcement import announcement
+from devport.engine.announcement import announcement, unready, waiting
 from devport.engine.backlog import LIMIT, Backlog
 from devport.engine.descendants import become_subreaper
 from devport.engine.group import Group, shell_status
@@ -164,7 +164,7 @@ class Foreground:
         job = Job(
             service.name,
             command=Command(launch.argv, launch.own, service.cwd, launch.hash, launch.common),
-            stdio=Stdio(terminal=self._size() if wants_pty else None),
+            stdio=Stdio(terminal=self._size() if wants_pty else None, hangup=not service.policy.external),
             lifecycle=lifecycle(
                 service.restart or RestartPolicy(), service.stop._replace(grace=grace), service.policy
             ),
@@ -178,7 +178,7 @@ class Foreground:
         job.check = lambda: obstacle(self.context, launch, options, self.sources.ports_of(job))
         job.backlog = Backlog(min(LIMIT, _BACKLOGS // len(self.ports)))
         job.say = lambda text: self.printer.say(f"{service.name} {text}", service.name, event="note")
-        self.sources.attach(job, service.policy, service.stop, self._port(job))
+        self.sources.attach(job, service.policy, service.stop, self._port(job), expands=service.expand)
         return job
 
     def _size(self) -> tuple[int, int]:
@@ -198,10 +198,12 @@ class Foreground:
             self.loop.send(job, UP)
         self.loop.then(self.sources.judge)
         self.loop.at(self.loop.now() + CONTROL_AFTER, self._open_control)
-        if any(job.lifecycle.blocked for job in self.loop.jobs):
+        if any(job.lifecycle.blocked or job.lifecycle.probed for job in self.loop.jobs):
             self.loop.at(self.loop.now() + PATIENT, self._say_who_waits)
-        self.loop.run(lambda: self.requests >= _AT_ONCE or not any(map(self._goes_on, self.active)))
-        self.sources.close()
+        try:
+            self.loop.run(lambda: self.requests >= _AT_ONCE or not any(map(self._goes_on, self.active)))
+        finally:
+            self.sources.close()
         if self.control is not None:
             self.control.close()
         if lost := self.printer.sink.dropped:
@@ -257,11 +259,16 @@ class Foreground:
             self.printer.say(f"{name} {said.text}", name, **said.fields)
 
     def _say_who_waits(self) -> None:
-        """What is not started by now may look forgotten."""
+        """What is not started by now may look forgotten, and what it waits for may need help."""
         for job in self.loop.jobs:
-            needs = job.lifecycle.needs
-            if job.lifecycle.state is State.WAITING and not job.facts.get("listening"):
-                self.printer.say(f"{job.name} is waiting for {needs}", job.name, event="waiting", needs=needs)
+            lifecycle = job.lifecycle
+            if lifecycle.state is State.WAITING and not job.facts.get("listening"):
+                said = waiting(lifecycle.needs)
+            elif lifecycle.state is State.STARTING and lifecycle.unready:
+                said = unready(lifecycle.unready)
+            else:
+                continue
+            self.printer.say(f"{job.name} {said.text}", job.name, **said.fields)
 
     def _stop_all(self) -> None:
         for job in self.loop.jobs:
@@ -299,7 +306,7 @@ class Foreground:
         columns, rows = self._size()
         for job in self.loop.jobs:
             if job.stdio.terminal is not None:
-                job.stdio = Stdio(terminal=(columns, rows))
+                job.stdio = job.stdio._replace(terminal=(columns, rows))
                 if job.process is not None:
                     job.process.resize(columns, rows)
 

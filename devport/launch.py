@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from devport.context import Context
+from devport.encoding import printable
 from devport.engine import limits
-from devport.model import BACKGROUND_RESTART, NOTHING, Policy, Project, RunOptions, Service
-from devport.project.environment import common, expand, own
+from devport.errors import DevportError
+from devport.model import BACKGROUND_RESTART, NOTHING, Project, RunOptions, Service
+from devport.project.environment import common, expand, leading_variable, own
 from devport.project.load import read_env_files
 from devport.registry.changes import changes
 from devport.registry.identity import hash_of_command
@@ -210,24 +212,32 @@ def _launches(
     for service in services:
         hash_, ports = registration.records[service.name].hash, registration.ports[service.name]
         made = own(service, hash_, ports, _env_files(context, service), beaten_by)
-        policy = _with_paths(service.policy, project.root, {**shared, **made})
-        argv = expand(service.command, {**shared, **made}) if service.expand else service.command
-        argv, service = words(argv, policy), service._replace(policy=policy)  # noqa: PLW2901
+        environment = {**shared, **made} if service.expand or service.policy.listen else NOTHING
+        service = _with_paths(service, project.root, environment)  # noqa: PLW2901
+        argv = words(service.command, service.policy, environment if service.expand else None)
         launches.append(Launch(service, hash_, argv, made, shared, ports))
     return tuple(launches)
 
 
-def _with_paths(policy: Policy, root: str, environment: Mapping[str, str]) -> Policy:
-    """`policy` with the paths of unix sockets as they are: variables replaced, relative to `root`."""
-    if not policy.listen:
-        return policy
-    listens = (
-        one._replace(address=os.path.join(root, *expand((one.address,), environment)))
-        if one.kind.startswith("unix")
-        else one
-        for one in policy.listen
-    )
-    return policy._replace(listen=tuple(listens))
+def _with_paths(service: Service, root: str, environment: Mapping[str, str]) -> Service:
+    """`service` with the paths of its unix sockets as they are: variables replaced, relative to `root`.
+
+    DevportError where a path begins with a variable that is not set: it would begin with the root folder.
+    """
+    if not service.policy.listen:
+        return service
+    listens = []
+    for one in service.policy.listen:
+        if not one.kind.startswith("unix"):
+            listens.append(one)
+            continue
+        first = leading_variable(one.address)
+        if first and not environment.get(first):
+            where = f"cannot listen on {printable(one.address)} for {service.name}"
+            raise DevportError(f"{where}: {first} is not set")
+        [address] = expand((one.address,), environment)
+        listens.append(one._replace(address=os.path.join(root, address)))
+    return service._replace(policy=service.policy._replace(listen=tuple(listens)))
 
 
 def _env_files(context: Context, service: Service) -> Mapping[str, str]:

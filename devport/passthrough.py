@@ -25,7 +25,9 @@ from devport.engine.signals import Signals
 from devport.engine.sink import Sink
 from devport.errors import DevportError, ExitStatus, nearest
 from devport.launch import Launch, prepare, prepare_command
-from devport.model import Project, RestartPolicy, RunOptions, Service, View
+from devport.model import Policy, Project, RestartPolicy, RunOptions, Service, StopPolicy, View
+from devport.registry.store import Store
+from devport.sources.assembly import Sources
 
 _KILLED = 128  # a shell's statuses above it: killed by a signal
 _STOPS = {signal.SIGTERM, signal.SIGHUP}
@@ -55,12 +57,19 @@ def run(
     return guarded(work, share_terminal=True)
 
 
-def run_command(context: Context, project: Project, argv: tuple[str, ...], options: RunOptions) -> int:
-    """Run any command with the environment of `project`; returns its status."""
+def run_command(
+    context: Context,
+    project: Project,
+    argv: tuple[str, ...],
+    options: RunOptions,
+    stop: int = signal.SIGTERM,
+) -> int:
+    """Run any command with the environment of `project`, to be stopped by the signal `stop`; its status."""
     group = os.getpgrp()
 
     def work(lifeline: int) -> int:
         launch = prepare_command(context, project, argv, options)
+        launch = launch._replace(service=launch.service._replace(stop=StopPolicy(stop)))
         one = Passthrough(context, launch, PortHold(()), options.grace, lifeline=lifeline, group=group)
         status = one.run()
         if status == ExitStatus.NOT_FOUND and project.services and "/" not in argv[0]:
@@ -125,6 +134,9 @@ class Passthrough:
             hold=hold,
         )
         self.loop.jobs = [self.job]
+        self.sources = Sources(self.loop, Store(context.state_dir, context.wall), context)
+        # Of all that a file may ask for only the sockets: without them a server that expects some cannot run.
+        self.sources.attach(self.job, Policy(listen=service.policy.listen), StopPolicy(), None)
 
     def run(self) -> int:
         """Start it, and wait until it and all it left behind have ended."""
@@ -133,7 +145,10 @@ class Passthrough:
         self.loop.send(self.job, UP)
         lifecycle = self.job.lifecycle
         modes = terminal_modes(self.context.stdin)
-        self.loop.run(lambda: lifecycle.state in AT_REST)
+        try:
+            self.loop.run(lambda: lifecycle.state in AT_REST)
+        finally:
+            self.sources.close()
         status = ExitStatus.FAILED if lifecycle.status is None else shell_status(lifecycle.status)
         if modes is not None and status > _KILLED:
             # It had no time to put back what it had changed. (Being in another process group does not

@@ -29,7 +29,7 @@ from devport.engine.signals import Signals
 from devport.engine.sink import Sink
 from devport.errors import DevportError, ExitStatus
 from devport.model import Policy, View
-from devport.project.environment import expand, own_variables
+from devport.project.environment import own_variables
 from devport.registry.fields import MalformedError
 from devport.registry.locks import Holder, Lock, held, this_process
 from devport.registry.policy import from_json
@@ -44,15 +44,15 @@ STALLED = 1.0
 _ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGQUIT}
 
 
-def supervise(context: Context, hash_: str, lifeline: int, guardian: Guardian) -> int:
+def supervise(context: Context, hash_: str, lifeline: int, guardian: Guardian, *, pty: bool = True) -> int:
     """Run the service registered as `hash_` until it is stopped or has failed for good.
 
-    Status 0 after a stop, else the service's own. `lifeline` ends with the guardian. DevportError when
-    there is no such record, or it runs already.
+    Status 0 after a stop, else the service's own. `lifeline` ends with the guardian. The service has a
+    terminal, or without `pty` a pipe. DevportError when there is no such record, or it runs already.
     """
     store = Store(context.state_dir, context.wall)
     try:
-        return _supervise(context, store, hash_, lifeline, guardian)
+        return _supervise(context, store, hash_, lifeline, guardian, pty=pty)
     except DevportError as error:
         # Whoever waits for the start reads the record; stderr is a window, or nothing at all.
         message = error.message
@@ -65,7 +65,9 @@ def supervise(context: Context, hash_: str, lifeline: int, guardian: Guardian) -
         raise
 
 
-def _supervise(context: Context, store: Store, hash_: str, lifeline: int, guardian: Guardian) -> int:
+def _supervise(
+    context: Context, store: Store, hash_: str, lifeline: int, guardian: Guardian, *, pty: bool
+) -> int:
     record = store.record(hash_)
     if record is None or not record.cmd:
         raise DevportError(f"cannot supervise {hash_}: no such service", ExitStatus.NO_SUCH_SERVICE)
@@ -75,7 +77,7 @@ def _supervise(context: Context, store: Store, hash_: str, lifeline: int, guardi
     if isinstance(lock, Holder):
         raise DevportError(f"cannot supervise {record.label}: it is already running: {lock}")
     try:
-        return Supervisor(context, store, record, lifeline, guardian).run()
+        return Supervisor(context, store, record, lifeline, guardian, pty=pty).run()
     finally:
         lock.release()
 
@@ -106,10 +108,10 @@ class Supervisor:
     """One run of `record`, whose lock is held."""
 
     def __init__(
-        self, context: Context, store: Store, record: Record, lifeline: int, guardian: Guardian
+        self, context: Context, store: Store, record: Record, lifeline: int, guardian: Guardian, *, pty: bool
     ) -> None:
         self.context, self.store, self.record = context, store, record
-        self.lifeline, self.guardian = lifeline, guardian
+        self.lifeline, self.guardian, self.pty = lifeline, guardian, pty
         settle(floods=False)  # one of many, and a window takes no more than tmux does
         self.signals = Signals()
         become_subreaper()
@@ -119,7 +121,7 @@ class Supervisor:
         self.sink = Sink(context.stdout)
         self.loop = Loop(Printer(self.sink, View(prefix=False), []), spawner, context.now)
         self.loop.observers.append(self.observe)
-        self.stream = Verbatim(self.sink, self.log.write)
+        self.stream = Verbatim(self.sink, self.log.write, b"\r\n" if pty else b"\n")
         self.policy = _policy(record)
         self.sources = Sources(self.loop, store, context)
         self.job = self._job()
@@ -155,19 +157,20 @@ class Supervisor:
         if self.window and "TERM" in self.context.environ:
             made["TERM"] = self.context.environ["TERM"]  # the window is tmux's, whatever was registered
         assert record.cmd is not None
-        argv = words(expand(record.cmd, made) if record.expand else record.cmd, self.policy)
+        argv = words(record.cmd, self.policy, made if record.expand else None)
         port = port_of(record)
         ports = {port, *record.ports.values()} if port else set()
+        terminal = Stdio(terminal=self._size(), interactive=True, hangup=not self.policy.external)
         job = Job(
             record.label,
             command=Command(argv, made, record.cwd, record.hash, umask=record.umask, limits=record.limits),
-            stdio=Stdio(terminal=self._size(), interactive=True),
+            stdio=terminal if self.pty else Stdio(),
             lifecycle=lifecycle(record.restart, record.stop, self.policy),
             stream=self.stream,
         )
         job.check = lambda: self._obstacle(ports - self.sources.ports_of(job))
         job.say = lambda text: self._say(f"{job.name} {text}")
-        self.sources.attach(job, self.policy, record.stop, port)
+        self.sources.attach(job, self.policy, record.stop, port, expands=record.expand)
         return job
 
     def _is_over(self) -> bool:

@@ -15,7 +15,7 @@ LEVELS = [  # the ground floor first; a module imports from its own package and 
     {"project", "registry"},
     {"engine", "tmux", "tailscale"},
     {"sources"},
-    {"remote", "export"},
+    {"remote", "export", "imports"},
     {"launch", "herald"},
     {"claim"},
     {"foreground", "passthrough", "supervisor", "background"},

@@ -336,6 +336,21 @@ def test_ls_on_a_terminal(call, service, running, tmp_path):
     assert "\x1b]" not in coloured
 
 
+def test_ls_in_a_narrow_window_keeps_the_reason(call, service):
+    """Of all columns, why something does not run is what was asked for."""
+    service("web", state="failed", cmd=("npm", "run"), error="ready: connection refused")
+    for width in (80, 60):
+        screen, terminal = pty.openpty()
+        termios.tcsetwinsize(terminal, (24, width))
+        assert call("ls", stdout=terminal, NO_COLOR="1").status == 0
+        title, web = decode(os.read(screen, 65536)).splitlines()
+        os.close(screen)
+        os.close(terminal)
+
+        assert "failed: ready: connection refused" in web
+        assert max(len(title), len(web)) <= width
+
+
 def test_ls_on_a_terminal_without_services(call):
     """A sentence instead of an empty table."""
     screen, terminal = pty.openpty()

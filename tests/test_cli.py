@@ -211,8 +211,8 @@ VALUES = {
 }
 
 
-# Of `start`, what goes with a command or with -d only; tested with those.
-BACKGROUND = {"--detach", "--no-tmux", "--wait", *start.COMMAND_ONLY}
+# Of `start`, what goes with a command, with -d or with another program only; tested with those.
+BACKGROUND = {"--detach", "--no-tmux", "--wait", "--manager", *start.COMMAND_ONLY}
 
 
 def spelled(verb: str) -> list[tuple[str, ...]]:

@@ -15,7 +15,8 @@ from devport.project.schema import kebab
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
+TOP = ("README.md", "SKILL.md", "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = [*(ROOT / name for name in TOP), *sorted(DOCS.glob("*.md"))]
 
 # Options of the programs in examples, and of nobody.
 OTHERS = {"--api", "--db", "--headless", "--is-done"} | {

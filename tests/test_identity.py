@@ -116,6 +116,7 @@ def test_bad_keys_are_refused_at_the_door(key):
 
 
 WEB = record("aaa0000000", name="web", entry="web", port=19000)
+SECOND = record("ddd0000000", name="web.2", entry="web", port=19003)
 API = record("bbb0000000", name="api", entry="api", key="shop", port=19001, ports={"admin": 8080})
 OTHER = record("ccc0000000", name="web", entry="web", project="/q", port=19002)
 
@@ -125,6 +126,7 @@ OTHER = record("ccc0000000", name="web", entry="web", project="/q", port=19002)
     [
         ("web", WEB),
         ("web.1", WEB),
+        ("web.2", SECOND),
         ("shop", API),
         ("aaa", WEB),
         ("ccc0", OTHER),
@@ -134,7 +136,7 @@ OTHER = record("ccc0000000", name="web", entry="web", project="/q", port=19002)
 )
 def test_a_target_is_an_entry_here_a_key_a_hash_or_a_port(target, expected):
     """The first kind that matches decides; an entry of another project is none."""
-    assert resolve(target, [WEB, API, OTHER], "/p") is expected
+    assert resolve(target, [WEB, SECOND, API, OTHER], "/p") is expected
 
 
 def test_the_entry_of_this_project_wins_over_another_ones_key():

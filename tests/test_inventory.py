@@ -609,7 +609,7 @@ def test_rm_of_a_running_service(context, store, record):
 def test_rm_does_not_remove_what_was_started_meanwhile(context, store, record, hold, monkeypatch):
     """Whoever took the lock between stop and removal keeps service and record."""
     web = record()
-    monkeypatch.setattr(removal, "stop", lambda *_, **__: hold(web) and [])
+    monkeypatch.setattr(removal, "stop_in_order", lambda *_, **__: hold(web) and [])
 
     [error] = removed(context, store, web)
 

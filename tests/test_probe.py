@@ -68,7 +68,7 @@ def test_alive_until_it_fails_often_enough():
     """Liveness begins well, and ends with the verdict."""
     course = Course(TCP._replace(failure_threshold=2), "live")
 
-    assert told(course, "+a+ab") == [None, None, None, None, Event(Kind.UNHEALTHY, reason="b")]
+    assert told(course, "+a+ab") == [None, None, None, None, Event(Kind.UNHEALTHY, reason="live probe: b")]
     assert course.wait(0) is None
 
 
@@ -393,7 +393,7 @@ def test_liveness_begins_when_ready():
     fake.tell(unready("busy"))
     fake.loop.run(2)
     assert len(fake.asked) == 1
-    assert fake.answer("dead") == [Event(Kind.UNHEALTHY, reason="dead")]
+    assert fake.answer("dead") == [Event(Kind.UNHEALTHY, reason="live probe: dead")]
     assert fake.job.lifecycle.state is State.STOPPING
     assert fake.loop.timers == {}
 

@@ -1,6 +1,7 @@
 """What `devport start` does in the background: the entries of a project, or one command."""
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from typing import get_args
@@ -25,7 +26,7 @@ _FOREGROUND_ONLY = (
 )
 _PROJECT_ONLY = (
     *("--file", "--root", "--except", "--concurrency", "--formation", "--port"),
-    *("--strict-ports", "--no-strict-ports", "--detach", "--mode", "--wait"),
+    *("--strict-ports", "--no-strict-ports", "--detach", "--mode", "--wait", "--manager"),
 )
 
 
@@ -82,9 +83,43 @@ def start_command(context: Context, arguments: Arguments, command: tuple[str, ..
             f"unexpected word {arguments.words[0]} before --" if arguments.words else "no COMMAND behind --"
         )
         raise arguments.wrong(reason)
+    record = _enrolled(context, arguments, command, "a COMMAND")
+    outcomes = background.launch(context, [record], windows=not arguments.flag("--no-tmux"))
+    failed = say(context, outcomes)
+    [row] = survey(context, Store(context.state_dir), _exposed(context, outcomes))
+    context.write(context.stdout, json.dumps(fields(row), indent=2) + "\n")
+    return failed
+
+
+def supervise_command(context: Context, arguments: Arguments, command: tuple[str, ...]) -> int:
+    """Run any command as a service whose supervisor is this process, until it has ended; its status.
+
+    DevportError where it runs already.
+    """
+    from devport.engine.guard import Guardian, guarded  # noqa: PLC0415 - what only starts needs no engine
+    from devport.supervisor import supervise  # noqa: PLC0415
+
+    record = _enrolled(context, arguments, command, "a service of its own")
+    background.forget_last_life(context, record)
+    pty = is_tty(context.stdout)
+    if not _is_foreground(context.stdin):  # behind `&` in a shell, whose keys these are
+        context = context._replace(stdin=os.open(os.devnull, os.O_RDONLY))
+    return guarded(lambda lifeline: supervise(context, record.hash, lifeline, Guardian(None), pty=pty))
+
+
+def _is_foreground(terminal: int) -> bool:
+    """Whether what is typed at `terminal` is meant for us."""
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:  # it is none, or not ours
+        return False
+
+
+def _enrolled(context: Context, arguments: Arguments, command: tuple[str, ...], what: str) -> Record:
+    """The record of the service that `arguments` make of `command`; `what` it is called in errors."""
     for name in (*_FOREGROUND_ONLY, *_PROJECT_ONLY):
         if arguments.flag(name):
-            raise arguments.wrong(f"option {name} does not go with a COMMAND")
+            raise arguments.wrong(f"option {name} does not go with {what}")
     service = _service(context, arguments, command)
     env, warnings = load.read_env_files(context, load.env_paths(context, arguments.texts("--env")))
     for warning in warnings:
@@ -94,11 +129,7 @@ def start_command(context: Context, arguments: Arguments, command: tuple[str, ..
     reassign = frozenset({service.name} if arguments.names("--reassign") else ())
     options = run_options(arguments, reassign=reassign)
     [record], _ = launch.enroll(context, project, [service], options)
-    outcomes = background.launch(context, [record], windows=not arguments.flag("--no-tmux"))
-    failed = say(context, outcomes)
-    [row] = survey(context, Store(context.state_dir), _exposed(context, outcomes))
-    context.write(context.stdout, json.dumps(fields(row), indent=2) + "\n")
-    return failed
+    return record
 
 
 def _service(context: Context, arguments: Arguments, command: tuple[str, ...]) -> Service:

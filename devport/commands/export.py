@@ -102,18 +102,20 @@ def _plan(context: Context, arguments: Arguments, names: Sequence[str]) -> Plan:
         context.say(f"devport: {notice}")
     options = run_options(arguments, environ=context.environ, env_files=project.env)
     return Plan(
-        _app(arguments, project),
+        app_name(arguments, project),
         project.root,
-        tuple(map(_unit, launch.for_export(context, project, services, options))),
+        tuple(map(unit, launch.for_export(context, project, services, options))),
         user=_user(arguments),
         log=None if (log := arguments.text("--log")) is None else context.path(log),
         shell=arguments.text("--shell") or "/bin/sh",
         templates=_templates(context, arguments.text("--template-dir")),
         options=frozenset(one for one in _OPTIONS if arguments.flag(f"--{one}")),
+        groups=project.groups,
     )
 
 
-def _unit(one: launch.Launch) -> Unit:
+def unit(one: launch.Launch) -> Unit:
+    """What an export has of `one`."""
     service = one.service
     environment = one.environment
     environment.pop("DEVPORT_HASH", None)  # by which devport would know the service for its own
@@ -128,7 +130,8 @@ def _unit(one: launch.Launch) -> Unit:
     )
 
 
-def _app(arguments: Arguments, project: Project) -> str:
+def app_name(arguments: Arguments, project: Project) -> str:
+    """What the export is called: as `--app` says, else like the project's folder."""
     app = arguments.text("--app")
     if app is None:
         return re.sub("[^A-Za-z0-9_-]+", "-", os.path.basename(project.root)).strip("-_")[:63] or "app"

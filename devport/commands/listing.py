@@ -38,7 +38,7 @@ def _table(context: Context, rows: Sequence[Row], coloured: bool) -> str:
     columns = (
         Column("NAME"),
         Column("PROJECT", cut=2, drop=5),
-        Column("STATUS", cut=3, least=24),
+        Column("STATUS", cut=3, least=40),
         Column("PORT", right=True),
         Column("UPTIME", right=True, drop=4),
         Column("RESTARTS", right=True, drop=3),

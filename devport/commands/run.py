@@ -8,6 +8,11 @@ an entry of the project (web, or web.2 for its second instance), that runs on
 its port, the ARGs after its own; else the words are a command. Options stand
 before the first word: what follows it is the command's.
 
+With --key, or another option of the last group, COMMAND becomes a service, as
+with devport start -- COMMAND, but its supervisor stays in this terminal until
+it is stopped: it restarts the service when that fails, and on HUP, TSTP and
+Ctrl-Z; INT, TERM and Ctrl-C end both.
+
 Options:
   -f FILE, --procfile FILE, --file FILE
                         the Procfile or devport.yaml; - is standard input; of
@@ -24,9 +29,17 @@ Options:
                         how long a stop may take before SIGKILL (default 5)
   -h, --help            show this text
 
+A service of its own:
+  --key KEY             its name and identity; else folder and words are
+  --cwd DIR             where it runs, if not here
+  --port-env NAME       the variable that gets its port, PORT if not said
+  --no-port             it needs none
+  --restart POLICY      on_failure (if not said), always or never
+
 For example:
   devport run web
   devport run -e test.env python manage.py migrate --noinput
+  devport run --key api -- go run ./cmd/server
 """
 
 from collections.abc import Sequence
@@ -37,10 +50,16 @@ from devport.commands.arguments import parse
 from devport.commands.options import run_options
 from devport.context import Context
 
+OWN = ("--key", "--cwd", "--port-env", "--no-port", "--restart")
+
 
 def run(context: Context, argv: Sequence[str]) -> int:
     """Run what `argv` says; the status is its own."""
     arguments = parse(__doc__, argv, options_first=True)
+    if any(map(arguments.flag, OWN)):
+        from devport.commands import detached  # noqa: PLC0415 - the others pay for none of it
+
+        return detached.supervise_command(context, arguments, arguments.words)
     project = selection.project_if_any(arguments, context)
     selection.warn(context, project.warnings)
     first, *rest = arguments.words

@@ -26,10 +26,11 @@ For example:
   devport shell make test
 """
 
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from devport import launch, passthrough
 from devport.commands import selection, standing
@@ -46,12 +47,14 @@ from devport.registry.record import Record
 from devport.registry.store import Store
 
 INSIDE = "DEVPORT_SHELL"
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(context: Context, argv: Sequence[str]) -> int:
     """Open the shell, or run the command; the status is its own."""
     arguments = parse(__doc__, argv, options_first=True)
-    project = selection.project_if_any(arguments, context)
+    find = selection.project_if_any if arguments.words else selection.project
+    project = find(arguments, context)
     selection.warn(context, project.warnings)
     names = [one.entry for one in project.services if one.enable == "interactive-shell"]
     started: dict[str, Holder] = {}
@@ -70,14 +73,15 @@ def _shell(context: Context, arguments: Arguments, project: Project, started: di
     """The shell, or the command, to its end; then what was `started` for it is stopped."""
     inside = project._replace(env={**project.env, INSIDE: "1"})
     command = arguments.words or (context.environ.get("SHELL") or "/bin/sh",)
-    own = os.getpid()
+    # An interactive shell ignores TERM, and takes HUP as the end of its terminal.
+    stop = signal.SIGTERM if arguments.words else signal.SIGHUP
     try:
-        return passthrough.run_command(context, inside, command, run_options(arguments))
+        return passthrough.run_command(context, inside, command, run_options(arguments), stop)
     finally:
-        # Two processes come out of `guarded`; the child does what the parent was killed before.
-        if os.getpid() == own or os.getppid() != own:
-            signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # the terminal may be another's by now
-            _stop(context, started)
+        # Two processes come out of `guarded`: first the child, then the parent, for which there is nothing
+        # left to stop unless the child was killed. Neither can tell in time whether the other has been.
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # the terminal may be another's by now
+        _stop(context, started)
 
 
 def _start(
@@ -91,15 +95,32 @@ def _start(
         return {}
     options = run_options(arguments, environ=context.environ, env_files=project.env)
     records, _ = launch.enroll(context, project, wanted, options)
-    failed = _begin(context, arguments, records)
-    found = _fresh(context, project, wanted)
-    if failed:
-        _stop(context, found)
+    with _noted() as noted:
+        failed = _begin(context, arguments, records)
+        found = _fresh(context, project, wanted)
+        if failed or noted:
+            _stop(context, found)
+    if noted:
+        os.kill(os.getpid(), noted[0])
+    if failed or noted:
         raise DevportError("cannot open a shell: not everything that belongs to it could be started")
     context.say(
         f"devport: started {', '.join(one.name for one in wanted)}, to be stopped when this shell ends"
     )
     return found
+
+
+@contextlib.contextmanager
+def _noted() -> Iterator[list[int]]:
+    """Signals that ask for the end are noted: they count once all that is being started can be stopped."""
+    noted: list[int] = []
+    heard = [number for number in _ENDS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda number, _: noted.append(number)) for number in heard}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _begin(context: Context, arguments: Arguments, records: Sequence[Record]) -> int:
@@ -119,6 +140,7 @@ def _begin(context: Context, arguments: Arguments, records: Sequence[Record]) ->
         stdout=subprocess.DEVNULL,
         env=dict(context.environ),
         cwd=context.cwd,
+        process_group=0,  # what is typed is for us: we wait for it, and stop what it started
         check=False,
     )
     return done.returncode

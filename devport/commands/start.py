@@ -1,4 +1,4 @@
-"""Run the entries of a project in one window, until one ends or Ctrl-C.
+"""Run the entries of a project in one window, until they end or Ctrl-C.
 
 usage: devport start [options] [NAME...]
        devport start -d [options] [NAME...]
@@ -7,8 +7,9 @@ usage: devport start [options] [NAME...]
 Without a NAME every service runs that starts by itself (a Procfile's release
 has to be named), and the tasks that they need. What a NAME needs starts as
 well. web.2 is the second instance of web, and no other; @backend is a group.
-The first exit ends the run, and its status is devport's. Options that take a
-list may be repeated.
+An entry of a Procfile that exits ends the run, and its status is devport's. A
+service of a devport.yaml is started again if it fails (docs/devport-yaml.md).
+Options that take a list may be repeated.
 
 With -d each entry runs in the background, in a window of the tmux session
 devport, and start returns. So does a COMMAND behind --, which needs no
@@ -57,6 +58,8 @@ How it runs and ends:
   --keep-going          go on when an entry ends
   -t SECONDS, --timeout SECONDS
                         how long a stop may take before SIGKILL (default 5)
+  --manager NAME        another program runs them: process-compose, overmind,
+                        hivemind, honcho or mprocs (docs/export.md)
   -h, --help            show this text
 
 In the background:
@@ -100,6 +103,10 @@ def run(context: Context, argv: Sequence[str]) -> int:
 
         return detached.start_command(context, parse(__doc__, argv[:place]), tuple(argv[place + 1 :]))
     arguments = parse(__doc__, argv)
+    if arguments.flag("--manager"):
+        from devport.commands import managed  # noqa: PLC0415 - the foreground pays for none of it
+
+        return managed.start(context, arguments)
     _refuse(arguments, COMMAND_ONLY, "goes with a COMMAND behind --")
     return begin(context, arguments, plan(context, arguments))
 

@@ -52,6 +52,11 @@ def waiting(needs: str) -> Announcement:
     return Announcement(f"is waiting for {needs}", {"event": "waiting", "needs": needs})
 
 
+def unready(reason: str) -> Announcement:
+    """What to say of a service that runs and is not ready, as its probe has it."""
+    return Announcement(f"is not ready: {reason}", {"event": "not ready", "reason": reason})
+
+
 def _readiness(transition: Transition) -> Announcement | None:
     """A probe's news; a service without one is ready when it is started, which is said anyway."""
     job, before, event = transition
@@ -59,7 +64,7 @@ def _readiness(transition: Transition) -> Announcement | None:
     if event.kind is Kind.READY and before is State.STARTING and state is State.READY:
         return Announcement("is ready", {"event": "ready"})
     if event.kind is Kind.UNREADY and before is State.READY and state is State.STARTING:
-        return Announcement(f"is not ready: {event.reason}", {"event": "not ready", "reason": event.reason})
+        return unready(event.reason)
     return None
 
 

@@ -83,13 +83,15 @@ exit 137
 
 
 class Guardian:
-    """What a supervisor tells the shell above it."""
+    """What a supervisor tells the shell above it; nothing where there is none."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int | None) -> None:
         self.descriptor = descriptor
 
     def tell(self, word: str, value: int) -> None:
         """`exit STATUS`, once, or `group NUMBER` with each spawn."""
+        if self.descriptor is None:
+            return
         try:
             os.write(self.descriptor, b"%s %d\n" % (word.encode(), value))
         except OSError:

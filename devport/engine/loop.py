@@ -24,10 +24,8 @@ QUIET = 0.05
 """Seconds without output after which an ended service whose pipe somebody holds open counts as silent."""
 LINGER = 0.5
 """Seconds that such a service's output is waited for at most."""
-
-
-LONGEST = 86400.0
-"""Seconds of one wait; epoll_wait(2) counts milliseconds, and takes 24 days of them."""
+LONGEST = 86400.0  # seconds of one wait; epoll_wait(2) counts milliseconds, and takes 24 days of them
+LATE = 0.5  # seconds by which a wait may be too long before devport was kept from running
 HOARD = 8 << 20
 """Bytes waiting for the reader from which the last words of ended services wait in their pipes."""
 
@@ -114,7 +112,11 @@ class Loop:
     def turn(self, timeout: float | None) -> None:
         """Wait for something to happen, at most `timeout` seconds, and deal with all of it."""
         self._listen(not self.printer.sink.full)
-        for key, _ in self._control.select(0 if self._ready and self._listening else timeout):
+        began = self.now()
+        happened = self._control.select(0 if self._ready and self._listening else timeout)
+        if timeout is not None and self.now() - began > timeout + LATE:
+            self._excuse(began)
+        for key, _ in happened:
             if key.data is not None:
                 key.data()
         self._read_outputs()
@@ -124,6 +126,12 @@ class Loop:
         self._settle()
 
     # time
+
+    def _excuse(self, began: float) -> None:
+        """Since `began` devport was kept from running (SIGSTOP): each deadline has left what it had then."""
+        for job, due in self._deadlines.items():
+            self.send(job, Event(Kind.EXTENDED, seconds=due - began))
+        self._settle()
 
     def _timeout(self) -> float | None:
         dues = [*self._deadlines.values(), *self._timers.values()]

@@ -111,10 +111,13 @@ class Printer:
 
 
 class Verbatim:
-    """What the one service of a window prints, byte for byte, into the window and into its log."""
+    """What the one service of a window prints, byte for byte, into the window and into its log.
 
-    def __init__(self, sink: Sink, log: Callable[[bytes], None]) -> None:
-        self.sink, self.log = sink, log
+    `end` is what ends a line of devport's own there: a window is raw, a pipe is not.
+    """
+
+    def __init__(self, sink: Sink, log: Callable[[bytes], None], end: bytes = b"\r\n") -> None:
+        self.sink, self.log, self._end = sink, log, end
         self._unfinished = False  # the last line has no LF yet
 
     def feed(self, chunk: bytes) -> None:
@@ -130,7 +133,7 @@ class Verbatim:
 
     def note_in_window(self, line: bytes) -> None:
         """The same where the log cannot be written."""
-        self.sink.write((b"\r\n" if self._unfinished else b"") + line + b"\r\n")
+        self.sink.write((self._end if self._unfinished else b"") + line + self._end)
         self._unfinished = False
 
     def end(self) -> None:

@@ -61,13 +61,15 @@ class Stdio(NamedTuple):
 
     `terminal` (columns, rows) asks for a pty of its own, `interactive` for one that is typed into (it
     echoes, and is standard input as well); `inherit` leaves devport's own descriptors
-    and its process group `group` to the child, whose terminal it then is; else a pipe.
+    and its process group `group` to the child, whose terminal it then is; else a pipe. `hangup`: a pty is
+    the controlling terminal of the child, so that its end is a SIGHUP for the rest of its session.
     """
 
     terminal: tuple[int, int] | None = None
     interactive: bool = False
     inherit: bool = False
     group: int | None = None
+    hangup: bool = True
 
 
 class Process:
@@ -294,7 +296,7 @@ class Spawner:
         if not descendants.die_with(parent):
             os._exit(127)
         if output is not None:
-            if stdio.terminal is not None:
+            if stdio.terminal is not None and stdio.hangup:
                 fcntl.ioctl(output, termios.TIOCSCTTY, 0)
             os.dup2(output if stdio.interactive else self.null, 0)
             os.dup2(output, 1)

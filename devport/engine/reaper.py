@@ -20,11 +20,14 @@ class Reaper:
     def __init__(self) -> None:
         self.leaders: dict[int, Process] = {}
         self.spared: set[str] = set()  # tokens of trees that are to outlive their leader
-        self._kept: set[int] = set()  # what their leaders left behind; it may show the token no more
+        self._earlier: dict[int, set[int]] = {}  # by such a leader's pid: what was adopted before it began
+        self._kept: set[int] = set()  # what those leaders left behind
 
     def add(self, process: Process) -> None:
         """From now on `process` is reported when it ends."""
         self.leaders[process.pid] = process
+        if process.token in self.spared:
+            self._earlier[process.pid] = self.adopted()
 
     def collect(self) -> list[tuple[Process, int]]:
         """The leaders that ended since the last call, with their statuses (minus n: killed by signal n).
@@ -39,10 +42,10 @@ class Reaper:
                 self._kept.discard(pid)
                 continue
             process.exited = True
-            self._look(process, self.adopted())
             if process.token in self.spared:
-                self._kept |= process.leftovers
-                process.leftovers = set()
+                self._keep(process)
+            else:
+                self._look(process, self.adopted())
             if process.leftovers:
                 process.catch_up()
             else:
@@ -67,6 +70,7 @@ class Reaper:
     def forget(self, process: Process) -> None:
         """Give up a process that the kernel will not let die."""
         self.leaders.pop(process.pid, None)
+        self._earlier.pop(process.pid, None)
 
     def adopted(self) -> set[int]:
         """Living children that devport did not start."""
@@ -104,7 +108,6 @@ class Reaper:
     def _look(self, process: Process, adopted: set[int]) -> None:
         """Which of the adopted are of this tree; the last tree that is left gets what nobody else claims."""
         alone = all(other.exited for other in self.leaders.values())
-        spared = self.spared - {process.token}
         process.leftovers = {
             pid
             for pid in adopted - self._kept
@@ -114,8 +117,16 @@ class Reaper:
                 or descendants.carries(pid, process.token)
                 or (alone and not self._claimed(pid, known))
             )
-            and not any(descendants.carries(pid, token) for token in spared)
+            and not any(descendants.carries(pid, token) for token in self.spared)
         }
+
+    def _keep(self, process: Process) -> None:
+        """What was left behind is to stay; later it may show no token any more (its title is there)."""
+        for pid in self.adopted() - self._earlier.pop(process.pid, set()):
+            known = descendants.stat(pid)
+            own = descendants.carries(pid, process.token)
+            if known is not None and (own or known.group == process.pid or not self._claimed(pid, known)):
+                self._kept.add(pid)
 
     def _claimed(self, pid: int, known: descendants.Stat) -> bool:
         others = self.leaders.values()

@@ -6,6 +6,7 @@ Its templates are texts with `{{name}}`; a user's template of the same name repl
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from devport.errors import UsageError, nearest
@@ -49,7 +50,8 @@ class Plan(NamedTuple):
 
     `user` is who runs it (None: not said), `log` the folder for logs (None: the format's own way),
     `shell` the shell that a text is given to. `templates` are the user's, by name. `options` are
-    what only some formats know: `system`, `attach`, `supervised`.
+    what only some formats know: `system`, `attach`, `supervised`. `groups` are the project's: entries
+    by name.
     """
 
     app: str
@@ -60,6 +62,7 @@ class Plan(NamedTuple):
     shell: str = "/bin/sh"
     templates: Mapping[str, str] = NOTHING
     options: frozenset[str] = frozenset()
+    groups: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     def unit(self, name: str) -> Unit | None:
         """The one that is called `name`; None where it is not part of the export."""

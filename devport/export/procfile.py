@@ -7,19 +7,29 @@ stands in the line as well.
 """
 
 import re
-import shlex
 
+from devport.errors import UsageError
+from devport.export import sh
 from devport.export.plan import PRIVATE, File, Plan, Unit
 
 NAME = re.compile("[^A-Za-z0-9_-]")
-# What every one of them reads back as it stands: no quotes, backslashes, dollars, comments, outer blanks.
-_PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-][A-Za-z0-9_./:@%+,= -]*(?<! )|")
+# What every one of them reads back as it stands: no quotes, backslashes, dollars, comments; no blanks, which
+# honcho leaves out, and not nothing, which it does not set.
+_PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]+")
+_VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 
 
 def render(plan: Plan) -> tuple[File, ...]:
-    """`Procfile` and `.env`."""
+    """`Procfile` and `.env`; UsageError for two services that a Procfile would have to call the same."""
+    names: dict[str, str] = {}
+    for unit in plan.units:
+        other = names.setdefault(NAME.sub("-", unit.name), unit.name)
+        if other != unit.name:
+            raise UsageError(
+                f"cannot export {unit.name} to procfile: there it would be called the same as {other}"
+            )
     shared = _shared(plan)
-    easy = {name: value for name, value in shared.items() if _PLAIN.fullmatch(value)}
+    easy = {name: value for name, value in shared.items() if _is_easy(name, value)}
     lines = "".join(f"{NAME.sub('-', unit.name)}: {_command(plan, unit, easy)}\n" for unit in plan.units)
     env = "".join(f"{name}={value}\n" for name, value in sorted(easy.items()))
     return File("Procfile", lines, PRIVATE), File(".env", env, PRIVATE)
@@ -35,22 +45,18 @@ def _shared(plan: Plan) -> dict[str, str]:
     }
 
 
+def _is_easy(name: str, value: str) -> bool:
+    """Whether the env file can hold it, and the shell of the line leaves it as it is."""
+    return bool(_PLAIN.fullmatch(value) and _VARIABLE.fullmatch(name)) and name not in sh.SHELLS_OWN
+
+
 def _command(plan: Plan, unit: Unit, shared: dict[str, str]) -> str:
     """One line of shell: folder, variables, and the command."""
     own = {name: value for name, value in unit.environment.items() if shared.get(name) != value}
-    words = [*(f"{name}={value}" for name, value in own.items()), *unit.argv]
-    folder = f"cd {quoted(unit.cwd)} && " if unit.cwd != plan.root else ""
-    line = f"{folder}exec {'env ' if own else ''}{' '.join(map(quoted, words))}"
-    return f"{_LINE_FEED} && {line}" if any("\n" in word for word in (*words, unit.cwd)) else line
-
-
-_LINE_FEED = """N="$(printf '\\n_')" && N="${N%_}\""""
-
-
-def quoted(word: str) -> str:
-    """`word` for a shell, on one line and with no `$NAME` in it, which foreman would replace itself."""
-    lines = [
-        "".join(shlex.quote(part) for part in re.split(r"(?<=\$)(?=[A-Za-z_{])", line) if part)
-        for line in word.split("\n")
-    ]
-    return '"$N"'.join(lines) or "''"
+    # A `$NAME` anywhere in the line would be replaced by foreman itself.
+    line = sh.Line(breaks=re.compile(r"(?<=\$)(?=[A-Za-z_{])"))
+    words = " ".join(
+        line.quoted(word) for word in (*(f"{name}={value}" for name, value in own.items()), *unit.argv)
+    )
+    folder = f"cd {line.quoted(unit.cwd)} && " if unit.cwd != plan.root else ""
+    return f"{line.preamble()}{folder}exec {'/usr/bin/env ' if own else ''}{words}"

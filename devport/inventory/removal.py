@@ -8,9 +8,9 @@ import os
 from typing import TYPE_CHECKING
 
 from devport.errors import DevportError
+from devport.inventory.order import stop_in_order
 from devport.inventory.outcome import Outcome, refused
 from devport.inventory.rows import Row
-from devport.inventory.stop import stop
 from devport.registry.locks import Holder, Lock, register_lock, this_process
 from devport.registry.record import UnreadableError
 from devport.registry.store import Store
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 def remove(context: "Context", store: Store, rows: "Sequence[Row]", *, force: bool) -> list[Outcome]:
     """Stop and remove `rows`; an Outcome for each. `force` ends foreground runs that they belong to."""
     kept = {one.record.hash: why for one in rows if (why := _refusal(one, force=force))}
-    stopped = stop(context, store, [one for one in rows if one.record.hash not in kept], whole_runs=True)
+    able = [one for one in rows if one.record.hash not in kept]
+    stopped = stop_in_order(context, store, able, store.records().records, whole_runs=True)
     failed = kept | {outcome.record.hash: outcome.error for outcome in stopped if outcome.error}
     outcomes = []
     for one in rows:

@@ -104,6 +104,12 @@ def expand(words: Sequence[str], environment: Mapping[str, str]) -> tuple[str, .
     return tuple(re.sub(_VARIABLE, lambda match: _value(match, environment), word) for word in words)
 
 
+def leading_variable(text: str) -> str:
+    """NAME where `text` begins with `$NAME` or `${NAME}`; else empty."""
+    found = re.match(_VARIABLE, text)
+    return (found[1] or found[2] or "") if found else ""
+
+
 def to_dotenv(environment: Mapping[str, str]) -> str:
     """`environment` as an env file that python-dotenv reads back to the same values.
 

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from devport.encoding import encode
 from devport.errors import nearest
 from devport.model import PortRequest, Probe, ProbeKind
 from devport.project import schema
@@ -67,7 +66,7 @@ def _pattern(node: Node) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            re.compile(encode(pattern))  # as the engine does it: output is bytes
+            re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         raise Refusal(node.line, f"not a regular expression: {error}") from error
     return pattern

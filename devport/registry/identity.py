@@ -119,7 +119,7 @@ def _matches(target: str, records: "Sequence[Record]", root: str | None) -> "Ite
     here = [record for record in records if root is not None and record.project == root]
     yield [record for record in here if record.name == target]
     # A formation shows the first of several instances as `web.1`; its record is that of `web`.
-    yield [record for record in here if f"{record.entry}.1" == target]
+    yield [record for record in here if record.name == record.entry and f"{record.entry}.1" == target]
     yield [record for record in records if record.key == target]
 
     # A frozen hashid was printed and may be written down: a later neighbour does not spoil it.

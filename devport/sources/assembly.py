@@ -5,6 +5,7 @@ where a policy asks for it, because there is a supervisor for every background s
 """
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from devport.context import Context
@@ -13,6 +14,7 @@ from devport.engine.lifecycle import Lifecycle
 from devport.engine.loop import Loop
 from devport.errors import DevportError
 from devport.model import GRACE, Dependency, Policy, RestartPolicy, StopPolicy
+from devport.project.environment import expand
 from devport.registry.store import Store
 from devport.sources.conditions import Seen
 from devport.sources.far import Far
@@ -56,17 +58,36 @@ def notify_folders(context: Context) -> tuple[str, ...]:
     )
 
 
-def words(command: tuple[str, ...], policy: Policy) -> tuple[str, ...]:
-    """What is executed for `command`: with sockets to pass on, the program itself; a task may be skipped."""
+def words(
+    command: tuple[str, ...], policy: Policy, environment: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """What is executed for `command`: with sockets to pass on, the program itself; a task may be skipped.
+
+    Where no shell replaces variables, those of `environment` are.
+    """
+    skip = policy.skip
+    if environment is not None:
+        command, skip = expand(command, environment), expand(skip, environment)
     if policy.listen:
         from devport.sources.shell import exec_simple  # noqa: PLC0415 - see attach
 
         command = exec_simple(command)
-    if policy.skip:
+    if skip:
         import shlex  # noqa: PLC0415 - only for tasks that may be skipped
 
-        return ("/bin/sh", "-c", _UNLESS, "sh", shlex.join(policy.skip), *command)
+        return ("/bin/sh", "-c", _UNLESS, "sh", shlex.join(skip), *command)
     return command
+
+
+def _with_variables(
+    policy: Policy, stop: StopPolicy, environment: Mapping[str, str]
+) -> tuple[Policy, StopPolicy]:
+    """Both with the variables in their commands replaced, which no shell is given."""
+    ready, live = (
+        probe and probe._replace(command=expand(probe.command, environment))
+        for probe in (policy.ready, policy.live)
+    )
+    return policy._replace(ready=ready, live=live), stop._replace(command=expand(stop.command, environment))
 
 
 _UNLESS = (
@@ -90,12 +111,19 @@ class Sources:
         self._bound: dict[str, frozenset[int]] = {}
         self._watchers: dict[str, Watcher] = {}
 
-    def attach(self, job: Job, policy: Policy, stop: StopPolicy, port: int | None) -> None:
-        """Look after `job`, whose PORT is `port`; DevportError where its sockets cannot be had."""
+    def attach(
+        self, job: Job, policy: Policy, stop: StopPolicy, port: int | None, *, expands: bool = False
+    ) -> None:
+        """Look after `job`, whose PORT is `port`; DevportError where its sockets cannot be had.
+
+        `expands`: no shell replaces the variables in its commands.
+        """
         self._jobs[job.command.token] = job
         self._policies[job.command.token] = policy
         if policy == _NOTHING and not stop.command:
             return
+        if expands:
+            policy, stop = _with_variables(policy, stop, {**job.command.common, **job.command.environment})
         try:
             self._attach(job, policy, stop, port)
         except BaseException as error:
@@ -211,8 +239,10 @@ class Sources:
         if self._far is not None:
             self._far.look(hash_)
 
-    def _changed(self, hash_: str) -> None:
+    def _changed(self, hash_: str, again: bool) -> None:
         for needs in self._needs:
+            if again:
+                needs.forget(hash_)
             needs.look(hash_)
 
     def close(self) -> None:

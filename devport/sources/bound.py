@@ -77,7 +77,7 @@ class Bound:
             if self.is_stream:
                 bound.listen(self.listen.backlog)
             self.port, self.is_v6 = bound.getsockname()[1], family == _socket.AF_INET6
-        except OSError:
+        except (OSError, ValueError):  # a NUL, where somebody has edited the record
             bound.close()
             raise
         return bound
@@ -96,7 +96,7 @@ class Bound:
             if self.is_stream:
                 bound.listen(self.listen.backlog)
             self.address = os.fsencode(bound.getsockname())
-        except OSError:
+        except (OSError, ValueError):  # a NUL, where somebody has edited the record
             bound.close()
             raise
         return bound

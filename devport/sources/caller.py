@@ -20,7 +20,7 @@ _MOST = 1 << 20  # bytes of a line; a supervisor sends none as long
 
 
 class Caller:
-    """Asks whoever listens at `path`, after `pause` seconds; `heard` gets each message with an id, until `ended`.
+    """Asks whoever listens at `path`, in `pause` seconds; `heard` is given each message with an id.
 
     `ended` is called once: nobody listens there, though `worth` it says it is to try again, or the other
     side hung up, or it speaks otherwise.

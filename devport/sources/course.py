@@ -55,7 +55,7 @@ class Course:
         self.good = False
         if self._aim == "live":
             self._over = True
-            return Event(Kind.UNHEALTHY, reason=failure)
+            return Event(Kind.UNHEALTHY, reason=f"live probe: {failure}")
         return self._explain(failure)
 
     def _explain(self, failure: str) -> Event | None:

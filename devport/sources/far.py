@@ -6,7 +6,7 @@ record says what became of it; and a supervisor that comes up says hello to thos
 
 from collections.abc import Callable, Iterable
 
-from devport.engine.lifecycle import AT_REST, State
+from devport.engine.lifecycle import AT_REST, Kind, State
 from devport.engine.loop import Loop
 from devport.errors import DevportError
 from devport.model import Dependency
@@ -21,16 +21,21 @@ LONGEST = 5.0
 _FIRST = 0.02  # the first time; doubled from one to the next
 _COMING = Seen(coming=True)
 _STARTED = Seen(State.READY, begun=True, was_ready=True)
+_STARTS = {Kind.UP.value, Kind.RESTART.value}
+_AT_REST = {str(state) for state in AT_REST}
 _STATES = {str(state): state for state in State}
 
 
 class Far:
     """What is seen of services that run elsewhere; `changed` is called with the hash of one that changed.
 
-    `own` are the hashes of the services that run here.
+    And with whether it was started again, after it had ended. `own` are the hashes of the services that
+    run here.
     """
 
-    def __init__(self, loop: Loop, store: Store, own: Iterable[str], changed: Callable[[str], None]) -> None:
+    def __init__(
+        self, loop: Loop, store: Store, own: Iterable[str], changed: Callable[[str, bool], None]
+    ) -> None:
         self._loop, self._store, self._own, self._changed = loop, store, frozenset(own), changed
         self._seen: dict[str, Seen] = {}
         self._callers: dict[str, Caller] = {}
@@ -49,7 +54,7 @@ class Far:
             if (caller := self._callers.pop(hash_, None)) is not None:
                 caller.close()
             self._look(hash_)
-            self._changed(hash_)
+            self._changed(hash_, True)
 
     def greet(self, waiting: Iterable[tuple[str, str]]) -> None:
         """Tell those that wait that it is here: pairs of who waits, and for which of ours."""
@@ -121,7 +126,8 @@ class Far:
             fault=str(told.get("error", "")),
             listening=told.get("listening") is True,
         )
-        self._changed(hash_)
+        again = told.get("event") in _STARTS and told.get("before") in _AT_REST
+        self._changed(hash_, again)
 
     def _lost(self, hash_: str) -> None:
         """Its supervisor has ended, as it said before, or was killed."""
@@ -129,7 +135,7 @@ class Far:
         seen = self._seen[hash_]
         if seen.coming or seen.state not in AT_REST:
             self._look(hash_)
-            self._changed(hash_)
+            self._changed(hash_, False)
 
     def close(self) -> None:
         """Hang up everywhere."""

@@ -44,7 +44,7 @@ class Sockets:
         try:
             for listen in listens:
                 self._bound.append(Bound(listen, job.name, owner))
-        except DevportError:
+        except (DevportError, ValueError):
             self._release()
             raise
         # A datagram is no connection: without one that could end, nothing tells when to stop.

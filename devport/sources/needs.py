@@ -83,9 +83,12 @@ class Needs:
         """Something happened to one of them."""
         hash_ = transition.job.command.token
         if transition.event.kind in {Kind.UP, Kind.RESTART} and transition.before in AT_REST:
-            # It was at rest, and is about to run: nothing that it did before counts now.
-            self._kept = {one for one in self._kept if one.hash != hash_ or one.condition == "started"}
+            self.forget(hash_)
         self.look(hash_)
+
+    def forget(self, hash_: str) -> None:
+        """The service `hash_` was at rest, and is about to run: nothing that it did before counts now."""
+        self._kept = {one for one in self._kept if one.hash != hash_ or one.condition == "started"}
 
     def look(self, hash_: str | None = None) -> None:
         """Judge again those on the service `hash_`; without it all, for the first time maybe."""

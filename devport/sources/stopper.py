@@ -53,14 +53,18 @@ class Stopper:
                 command,
                 job.lifecycle.grace + 1.0,  # the lifecycle's own deadline comes first
                 lambda status, output: self._done(number, status, output),
-                job.feed,
+                self._show,
             )
         except (OSError, ValueError) as error:
-            job.say(f"cannot run its stop command: {error}")
+            job.say(f"cannot be stopped by its command: {error}")
             if self._external:
                 self._loop.send(job, GONE)
             return self._external
         return True
+
+    def _show(self, output: bytes) -> None:
+        """What the command printed, to a pipe: where the service has a terminal its lines end in CR LF."""
+        self._job.feed(output.replace(b"\n", b"\r\n") if self._job.stdio.interactive else output)
 
     def _done(self, number: int, status: int | None, _output: bytes) -> None:
         self._errand = None
@@ -69,9 +73,8 @@ class Stopper:
         if job.lifecycle.state not in _ENDING:
             return
         if status != 0:
-            job.say(
-                "its stop command " + ("took too long" if status is None else f"failed (status {status})")
-            )
+            why = "it took too long" if status is None else f"status {status}"
+            job.say(f"was not stopped by its command ({why})")
         if self._external:
             self._loop.send(job, GONE)
         elif status != 0 and job.process is not None and job.lifecycle.state is State.STOPPING:

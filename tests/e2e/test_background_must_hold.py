@@ -17,7 +17,7 @@ import time
 
 import pytest
 from support import background, procs
-from support.background import SUPERVISOR, argv, shell, variables
+from support.background import SUPERVISOR, argv, python, shell, variables
 from support.procs import eventually
 from support.running import DEVPORT, child
 
@@ -538,6 +538,46 @@ def test_stop_is_quick(machine):
 
     assert min(seconds["start"]) < 0.8
     assert min(seconds["stop"]) < 0.5
+
+
+DYING = """
+import os, signal, time
+def end(*_):
+    with open(os.environ['NOTE'], 'w') as file:
+        file.write(str(time.monotonic()))
+    os._exit(0)
+signal.signal(signal.SIGTERM, end)
+print('ready', flush=True)
+while True: signal.pause()
+"""
+
+
+def test_a_death_is_seen_at_once(plain, tmp_path):
+    """`stop` has returned, and its process ended, within 100 ms of the service's death."""
+    note = tmp_path / "note"
+    late = []
+    for _ in range(5):
+        hash_ = plain.start("web", python(DYING), env={"NOTE": str(note)})["hash"]
+        plain.logged(hash_, rb"ready", len(late) + 1)
+        plain.do("stop", "web")
+        late.append(time.monotonic() - float(note.read_text()))
+
+    assert min(late) < 0.1, late
+
+
+def test_end_in_backoff_is_quick(plain):
+    """Less than 200 ms from the signal until the service is nobody's."""
+    seconds = []
+    for _ in range(5):
+        hash_ = plain.json("start", "--no-tmux", "--key", "web", "--", "false", status=1)["hash"]
+        plain.reached(hash_, "backoff")
+        supervisor = plain.supervisor(hash_)
+        began = time.monotonic()
+        os.kill(supervisor, signal.SIGTERM)
+        plain.ended(hash_)
+        seconds.append(time.monotonic() - began)
+
+    assert min(seconds) < 0.2, seconds
 
 
 # what a script sees

@@ -95,3 +95,55 @@ processes:
     machine.do("stop", "web", timeout=20)
 
     assert b"bye" in machine.log(machine.row("web")["hash"])
+
+
+def test_what_stays_in_its_session_outlives_the_command(devport):
+    """On a terminal too nobody hangs up on a daemon that is not yet, or never, in a session of its own."""
+    devport.write(
+        "devport.yaml",
+        """
+processes:
+  daemon:
+    exec: 'sleep 1000 & echo $! > pid'
+    external: true
+    ready: {exec: 'kill -0 $(cat pid)', initial_delay: 0.2}
+    stop: {exec: 'kill $(cat pid)'}
+""",
+    )
+    run = devport.start(terminal=(80, 24))
+    run.expect(rb"daemon is ready")
+    daemon = pid(devport)
+    assert procs.is_alive(daemon)
+    run.stop(signal.SIGINT)
+
+    assert not procs.is_alive(daemon)
+
+
+def test_in_a_window_it_outlives_the_command(machine, devport):
+    """The same under a supervisor, which has a terminal for every other service."""
+    devport.write(
+        "devport.yaml",
+        "processes: {daemon: {exec: 'sleep 1000 & echo $! > pid', external: true,"
+        " ready: {exec: 'kill -0 $(cat pid)', initial_delay: 0.2},"
+        " stop: {exec: 'echo going down; kill $(cat pid)'}}}",
+    )
+    hash_ = machine.detach()["daemon"]["hash"]
+    machine.do("wait", "-t", "5")
+
+    machine.do("down")
+    machine.logged(hash_, rb"going down\r\n")  # as everything there: a window does not add the CR
+    assert not procs.is_alive(pid(devport))
+    machine.nothing_left()
+
+
+def test_failed_stop_command_is_told(devport):
+    """In words that follow the service's name."""
+    devport.write(
+        "devport.yaml",
+        "processes: {web: {exec: echo up; exec sleep 1000, stop: {exec: exit 3}}}",
+    )
+    run = devport.start()
+    run.expect(rb"web +\| up")
+    run.stop(signal.SIGINT)
+
+    assert b"web was not stopped by its command (status 3)\n" in run.output

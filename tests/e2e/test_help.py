@@ -38,6 +38,7 @@ Commands:
   tailup    expose services on the tailnet
   taildown  withdraw services from the tailnet
   export    write the entries as files for systemd, tmux and other managers
+  import    turn another manager's file into a devport.yaml
   version   print the version
   help      show this text, or the usage of one command
 

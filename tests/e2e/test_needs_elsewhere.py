@@ -139,3 +139,15 @@ def test_a_hundred_in_a_chain(plain, devport):
     eventually(check, 60)
     plain.call("down", timeout=120)
     plain.nothing_left()
+
+
+@pytest.mark.parametrize("more", [", web: {exec: exec sleep 1000, after: db}", ""])
+def test_what_is_not_ready_for_long_is_told_with_its_reason(devport, more):
+    """Who waits is not enough: it helps to know why the other one keeps them waiting."""
+    db = "db: {exec: exec sleep 1000, ready: {exec: exit 7}}"
+    devport.write("devport.yaml", f"processes: {{{db}{more}}}")
+    run = devport.start("--no-timestamp")
+    run.expect(rb"db is not ready: exited with status 7\n")
+    if more:
+        run.expect(rb"web is waiting for db\n")
+    run.stop(signal.SIGINT)

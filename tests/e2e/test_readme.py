@@ -1,4 +1,4 @@
-"""Every block of README.md and docs/*.md is tried: projects are checked, commands run, outputs compared.
+"""Every block of README.md, SKILL.md and docs/*.md is tried: projects checked, commands run, output compared.
 
 The pages show what a reader would see; how a block is tried stands in its info string, which is not:
 
@@ -10,7 +10,8 @@ The pages show what a reader would see; how a block is tried stands in its info 
     console          each `$ COMMAND` is run in the project, and what follows is what it prints.
                      `unordered`: in any order. A line `^C` is typed once everything above it is there;
                      a last line `...` leaves the command running for the blocks that follow.
-    sh               for the reader's machine, not run; `make X` must exist
+    sh               for the reader's machine, not run; `make X` must exist. `run`: each line is run in the
+                     project and succeeds.
     json             valid JSON
 
 Times, pids, hashes and the user are alike whatever they are; the ports 19000 and up are those of the
@@ -25,8 +26,10 @@ import sys
 from typing import NamedTuple
 
 import pytest
-from support import procs
+from support import background, procs
 from support.running import DEVPORT
+
+windowed = background.windowed
 
 ROOT = pathlib.Path(__file__).parents[2]
 GENERATED = {"commands.md", "lifecycle.md"}
@@ -34,7 +37,14 @@ PAGES = [
     ROOT / "README.md",
     *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name not in GENERATED),
 ]
-LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*/*.md"))]
+SKILL = ROOT / "SKILL.md"
+LINKED = [
+    *PAGES,
+    SKILL,
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").glob("*/*.md")),
+]
 
 FENCE = re.compile(r"^```(\S*) *(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 FILES = {"procfile": "Procfile", "yaml": "devport.yaml", "dotenv": ".env"}
@@ -81,10 +91,10 @@ def blocks(page):
     ]
 
 
-def scenes():
-    """The blocks of all pages, those that share a project together."""
+def scenes(pages):
+    """The blocks of all `pages`, those that share a project together."""
     found = []
-    for page in PAGES:
+    for page in pages:
         scene = []
         for block in blocks(page):
             new = block.kind in {"procfile", "yaml"} and "add" not in block.words
@@ -134,6 +144,10 @@ class Reader:
         elif block.kind == "json":
             for line in block.text.splitlines() if block.text.count("\n{") else [block.text]:
                 json.loads(line)
+        elif "run" in block.words:
+            for line in block.text.splitlines():
+                running = self.devport.spawn(["/bin/sh", "-c", line], cwd=self.folder, env=self.environ)
+                assert running.finish() == 0, f"{line}\n{running.shown()}"
         else:
             assert block.kind == "sh", f"a block of kind '{block.kind}' is not tried"
             for line in block.text.splitlines():
@@ -209,7 +223,7 @@ class Reader:
 
 
 @pytest.mark.parametrize(
-    "scene", [pytest.param(scene, id=f"{scene[0].page.name}-{scene[0].line}") for scene in scenes()]
+    "scene", [pytest.param(scene, id=f"{scene[0].page.name}-{scene[0].line}") for scene in scenes(PAGES)]
 )
 def test_page(devport, scene):
     """What a page shows is what happens."""
@@ -221,6 +235,15 @@ def test_page(devport, scene):
             error.add_note(f"{block.page.relative_to(ROOT)}:{block.line}")
             raise
     reader.leave()
+
+
+@pytest.mark.parametrize("scene", scenes([SKILL]), ids=lambda scene: f"line-{scene[0].line}")
+def test_skill(windowed, scene):
+    """What SKILL.md tells an agent to type works, with windows, and leaves nothing running."""
+    reader = Reader(windowed.devport)
+    for block in scene:
+        reader.follow(block)
+    windowed.nothing_left()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,5 +1,6 @@
 """start --mode, @groups, tasks, up, down, wait and ls with services that need one another."""
 
+import fcntl
 import json
 import os
 import re
@@ -475,6 +476,40 @@ def test_shell_that_is_killed(house, number, whom):
     eventually(lambda: pytest.fail(running(house)) if running(house) else None)
 
 
+def test_shell_that_is_asked_to_end(house):
+    """An interactive shell ignores TERM; it is told that its terminal is gone, and ends at once."""
+    shell = opened(house)
+    began = time.monotonic()
+    procs.send(shell.pid, signal.SIGTERM)
+    shell.expect(rb"devport: stopped web, db")
+    shell.finish()
+
+    assert time.monotonic() - began < 4
+    assert running(house) == ""
+
+
+def test_shell_that_is_asked_to_end_while_its_services_start(house):
+    """What is being started is stopped once that can be done, and no shell opens."""
+    house.call("port", "db")
+    web = house.row("web")["hash"]
+    with open(house.state / "locks" / f"{web}.launch", "w", encoding="ascii") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        shell = at_terminal(house, "shell", "--no-tmux")
+
+        def starting():
+            assert any(
+                "restart" in (words := one.command) and web in words for one in procs.tree(house.devport.tag)
+            )
+
+        eventually(starting)
+        shell.type(b"\x03")
+        shell.expect(rb"\^C")
+    shell.expect(rb"devport: stopped web, db")
+
+    assert shell.finish() == -signal.SIGINT
+    assert running(house) == ""
+
+
 def test_shell_in_a_shell(house):
     """It starts nothing twice, and its end stops nothing."""
     shell = opened(house)
@@ -517,6 +552,18 @@ processes:
     shell.expect(rb"cannot open a shell: ")
     assert shell.finish() == 1
     assert running(house) == ""
+
+
+def test_shell_needs_a_project(house, tmp_path):
+    """It would be a shell like any other; a command runs all the same, as with `run`."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+
+    for stdin in ({"terminal": (80, 24)}, {}):
+        done = house.call("shell", cwd=folder, **stdin)
+        assert done.status == 1
+        assert b"devport: cannot find a project: " in done.output + done.errors
+    assert house.do("shell", "echo", "hi", cwd=folder) == "hi\n"
 
 
 def test_restart_of_what_failed(shop):

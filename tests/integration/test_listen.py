@@ -18,6 +18,7 @@ from support import engine, procs
 from devport.engine.lifecycle import DOWN, MET, RESTART, Event, Kind, State
 from devport.errors import DevportError
 from devport.model import Listen
+from devport.registry import owner as owners
 from devport.sources.listen import Sockets
 from devport.sources.shell import exec_simple
 
@@ -58,8 +59,8 @@ def service(loop):
             loop.send(job, Event(Kind.LOST, needs="a connection") if waits else MET)
 
         job.taps.append(tap)
-        more = {} if owner is None else {"owner": owner}
-        job.sockets = Sockets(loop, job, listens, lazy=lazy, idle=idle, blocked=blocked, **more)
+        owner = owner or owners.owner
+        job.sockets = Sockets(loop, job, listens, lazy=lazy, idle=idle, blocked=blocked, owner=owner)
         made.append(job.sockets)
         return job
 

@@ -58,7 +58,7 @@ def test_failed_command(loop):
     down(loop, job)
 
     assert job.lifecycle.status == -15
-    assert "web its stop command failed (status 7)" in loop.said
+    assert "web was not stopped by its command (status 7)" in loop.said
 
 
 def test_command_that_does_nothing(loop):

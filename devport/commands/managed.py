@@ -1,0 +1,176 @@
+"""What `devport start --manager NAME` does: another program runs the entries, by their export.
+
+The export lies in a private folder until the manager has ended. The manager has the terminal, and runs in
+the project's folder. The services are its own: devport holds no lock for them, and looks after nothing.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
+from typing import NamedTuple
+
+from devport import launch
+from devport.commands import standing
+from devport.commands.arguments import Arguments
+from devport.commands.export import app_name, unit
+from devport.commands.start import COMMAND_ONLY
+from devport.commands.start import plan as planned
+from devport.context import Context, is_tty
+from devport.encoding import encode
+from devport.errors import DevportError
+from devport.export import formats
+from devport.export.plan import Plan
+from devport.export.target import Target
+
+_NOT_FOR_MANAGERS = (
+    *COMMAND_ONLY,
+    *("--detach", "--wait", "--no-tmux", "--quiet", "--no-prefix", "--no-timestamp", "--timestamp"),
+    *("--color", "--no-color", "--json", "--pty", "--no-pty", "--keep-going", "--timeout", "--env-wins"),
+)
+_KILLED = 128  # a shell's statuses above it: killed by a signal
+
+
+class Where(NamedTuple):
+    """The folder of the export, the project's, and whether there is a terminal."""
+
+    folder: str
+    root: str
+    is_terminal: bool
+
+
+class Manager(NamedTuple):
+    """A manager: the format that it reads, its words, where it can be had.
+
+    `reads` names the env file of the export if it reads that; else what is in there is in its environment.
+    `variables` are what else it needs to know.
+    """
+
+    format_: str
+    words: Callable[[Where], Sequence[str]]
+    source: str
+    variables: Mapping[str, str] = {}
+    env_file: str = ""
+
+
+MANAGERS = {
+    # Without its server it takes no port of its own (8080).
+    "process-compose": Manager(
+        "process-compose",
+        lambda at: (
+            *("-f", f"{at.folder}/process-compose.yaml", "--no-server"),
+            *(() if at.is_terminal else ("--tui=false",)),
+        ),
+        "https://f1bonacc1.github.io/process-compose",
+    ),
+    "overmind": Manager(
+        "procfile",
+        lambda at: (
+            "start",
+            "-f",
+            f"{at.folder}/Procfile",
+            "-d",
+            at.root,
+            "-s",
+            f"{at.folder}/overmind.sock",
+        ),
+        "https://github.com/DarthSim/overmind",
+        {"OVERMIND_SKIP_ENV": "1"},
+        ".env",
+    ),
+    "hivemind": Manager(
+        "procfile",
+        lambda at: ("-d", at.root, f"{at.folder}/Procfile"),
+        "https://github.com/DarthSim/hivemind",
+        {"HIVEMIND_SKIP_ENV": "1"},
+        ".env",
+    ),
+    "honcho": Manager(
+        "procfile",
+        lambda at: ("start", "-f", f"{at.folder}/Procfile", "-d", at.root, "-e", f"{at.folder}/.env"),
+        "pip install honcho",
+    ),
+    "mprocs": Manager(
+        "mprocs", lambda at: ("--config", f"{at.folder}/mprocs.yaml"), "https://github.com/pvolok/mprocs"
+    ),
+}
+
+
+def start(context: Context, arguments: Arguments) -> int:
+    """Run what `arguments` ask for under another manager; its status."""
+    name = arguments.choice("--manager", tuple(MANAGERS))
+    assert name is not None
+    for option in _NOT_FOR_MANAGERS:
+        if arguments.flag(option):
+            raise arguments.wrong(f"option {option} does not go with --manager")
+    manager = MANAGERS[name]
+    program = shutil.which(name, path=context.environ.get("PATH", os.defpath))
+    if program is None:
+        why = f"it is not installed (not on PATH); see {manager.source}"
+        raise DevportError(f"cannot start with {name}: {why}")
+    project, services, options = planned(context, arguments)
+    for service, holder in standing.running(context, project, services).items():
+        raise DevportError(f"cannot start with {name}: {service} is already running: {holder}")
+    units = tuple(map(unit, launch.for_export(context, project, services, options)))
+    plan = Plan(app_name(arguments, project), project.root, units, groups=project.groups)
+    files = formats.find(manager.format_).render(plan)
+    folder = tempfile.mkdtemp(prefix="devport-")
+    try:
+        Target(folder, plan.app, manager.format_).write(files)
+        where = Where(folder, project.root, is_tty(context.stdin) and is_tty(context.stdout))
+        shared = next((file.content for file in files if file.path == manager.env_file), "")
+        environ = {**context.environ, **_variables(shared), **manager.variables}
+        return _run(
+            [program, *manager.words(where)],
+            project.root,
+            environ,
+            is_terminal=any(map(is_tty, (context.stdin, context.stdout, context.stderr))),
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _variables(text: str) -> dict[str, str]:
+    """What the env file of an export says: plain words only."""
+    return {name: value for name, _, value in (line.partition("=") for line in text.splitlines())}
+
+
+def _run(argv: Sequence[str], cwd: str, environ: Mapping[str, str], *, is_terminal: bool) -> int:
+    """The status of `argv`; with a terminal Ctrl-C reaches it by itself, other signals are sent on."""
+    running: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
+
+    def send_on(number: int, _: FrameType | None) -> None:
+        if running:
+            running[0].send_signal(number)
+        else:
+            early.append(number)
+
+    def leave(_: int, __: FrameType | None) -> None:
+        """The terminal has told the manager itself."""
+
+    typed = leave if is_terminal else send_on
+    for number, handler in (
+        (signal.SIGINT, typed),
+        (signal.SIGQUIT, typed),
+        (signal.SIGTERM, send_on),
+        (signal.SIGHUP, send_on),
+    ):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # a handler ends with exec, ignoring would not
+            signal.signal(number, handler)
+    try:
+        process = subprocess.Popen(
+            list(map(encode, argv)),
+            cwd=encode(cwd),
+            env={encode(name): encode(value) for name, value in environ.items()},
+        )
+    except OSError as error:
+        raise DevportError(f"cannot run {argv[0]}: {error.strerror}") from error
+    running.append(process)
+    for missed in early:
+        process.send_signal(missed)
+    status = process.wait()
+    return status if status >= 0 else _KILLED - status

@@ -1,0 +1,224 @@
+"""Manifests for Kubernetes: a Secret and a Deployment for each service, a Service where it has a web port.
+
+A web port is one that is declared (`ports:`), one that a probe of the service asks, or the PORT of an entry
+that is called web; any other service is a worker. A task is a Job. The image is called APP and is not known
+here; it holds the project in the folder where it is on this machine. What is waited for (`after`) has no
+counterpart: a container that fails is started again until it works.
+
+How Kubernetes reads it: in `command` and the command of a probe `$(NAME)` is replaced and `$$` is a dollar,
+so every dollar is doubled; values that come from a Secret, and commands before a stop, are taken as they
+are. Names are DNS labels (RFC 1123; of a Service RFC 1035: a letter first).
+"""
+
+import hashlib
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from devport.errors import UsageError
+from devport.export.documents import check_text, grace, live_of, local_names, notes, ready_of, whole
+from devport.export.lost import lost, refuse
+from devport.export.plan import PRIVATE, File, Plan, Unit, fill
+from devport.model import Probe
+from devport.project.yaml_writer import dump
+
+NAME = "kubernetes.yaml"
+TEMPLATE = """\
+# {{app}} for Kubernetes, written by `devport export kubernetes`; for kubectl apply -f
+# The image {{image}} has to hold the project in {{root}}.
+{{notes}}
+{{document}}
+"""
+PATIENCE = 3600
+"""Seconds in which a service may become ready before it is killed, where nothing says how many."""
+_LONGEST, _LONGEST_PORT_NAME = 63, 15
+_VARIABLE = re.compile("[-._a-zA-Z][-._a-zA-Z0-9]*")
+_KEPT = {"ready", "live", "status", "stop.timeout", "stop.exec"}
+Json = dict[str, Any]
+
+
+def render(plan: Plan) -> tuple[File, ...]:
+    """`kubernetes.yaml`: several documents."""
+    said: list[str] = []
+    documents: list[Json] = []
+    names = _names(plan)
+    for unit in plan.units:
+        check_text(unit, "kubernetes")
+        refuse(unit, "kubernetes")
+        said += [*_losses(unit), *local_names(plan, unit)]
+        documents += _documents(plan, unit, names[unit.name])
+    if plan.user is not None or plan.log is not None:
+        said.append("the user is the image's, and the logs are the cluster's")
+    values = {
+        "app": plan.app,
+        "image": image(plan.app),
+        "root": notes([plan.root]).removeprefix("# "),
+        "notes": notes(said),
+        "document": dump(*documents).rstrip("\n"),
+    }
+    return (File(NAME, fill(plan, NAME, TEMPLATE, values), PRIVATE),)
+
+
+def image(app: str) -> str:
+    """What the image of `app` is called."""
+    return re.sub("[^a-z0-9]+", "-", app.lower()).strip("-")
+
+
+def escaped(words: Sequence[str]) -> list[str]:
+    """`words` where `$(NAME)` is replaced."""
+    return [word.replace("$", "$$") for word in words]
+
+
+def _names(plan: Plan) -> dict[str, str]:
+    """A DNS label for each unit, none twice, a letter first."""
+    found: dict[str, str] = {}
+    for unit in plan.units:
+        name = label(f"{plan.app}-{unit.name}")
+        if name in found.values():
+            digest = hashlib.sha256(unit.name.encode()).hexdigest()[:8]
+            name = f"{name[: _LONGEST - 9].rstrip('-')}-{digest}"
+        found[unit.name] = name
+    return found
+
+
+def label(text: str) -> str:
+    """`text` as a DNS label that begins with a letter; a long one ends in a part of its checksum."""
+    name = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
+    name = name if name[:1].isalpha() else f"app-{name}".rstrip("-")
+    if len(name) <= _LONGEST:
+        return name
+    return f"{name[: _LONGEST - 9].rstrip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _documents(plan: Plan, unit: Unit, name: str) -> list[Json]:
+    labels = {
+        "app.kubernetes.io/name": name,
+        "app.kubernetes.io/part-of": image(plan.app),
+        "app.kubernetes.io/managed-by": "devport",
+    }
+    metadata = {"name": name, "labels": labels}
+    secret: Json = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": metadata,
+        "type": "Opaque",
+        "stringData": _values(unit),
+    }
+    selector = {key: labels[key] for key in ("app.kubernetes.io/name", "app.kubernetes.io/part-of")}
+    pod = {"metadata": {"labels": labels}, "spec": _pod(plan, unit, name)}
+    if unit.service.policy.task:
+        job = {"backoffLimit": 0, "template": pod}
+        return [secret, {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": job}]
+    deployment: Json = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata,
+        "spec": {"replicas": 1, "selector": {"matchLabels": selector}, "template": pod},
+    }
+    if not (ports := web_ports(unit)):
+        return [secret, deployment]
+    exposed = [{"name": key, "port": port, "targetPort": key} for key, port in ports.items()]
+    service: Json = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata,
+        "spec": {"selector": selector, "ports": exposed},
+    }
+    return [secret, deployment, service]
+
+
+def web_ports(unit: Unit) -> dict[str, int]:
+    """The ports that other pods connect to, by a name that Kubernetes takes."""
+    asked = {probe.port for probe in (ready_of(unit), live_of(unit)) if probe is not None}
+    is_declared = bool(unit.service.ports) or len(unit.ports) > 1
+    if not (is_declared or unit.service.entry == "web" or asked & {*unit.ports.values()}):
+        return {}
+    found: dict[str, int] = {}
+    for key, port in unit.ports.items():
+        name = re.sub("[^a-z0-9]+", "-", key.lower()).strip("-")
+        is_name = len(name) <= _LONGEST_PORT_NAME and re.search("[a-z]", name) and name not in found
+        if port not in found.values():
+            found[name if is_name else f"port-{port}"] = port
+    return found
+
+
+def _values(unit: Unit) -> dict[str, str]:
+    for name in unit.environment:
+        if not _VARIABLE.fullmatch(name):
+            raise UsageError(f"cannot export {unit.name} to kubernetes: it takes no variable called {name}")
+    return dict(unit.environment)
+
+
+def _pod(plan: Plan, unit: Unit, name: str) -> Json:
+    service = unit.service
+    container: Json = {
+        "name": name,
+        "image": image(plan.app),
+        "command": escaped(unit.argv),
+        "workingDir": unit.cwd,
+        "envFrom": [{"secretRef": {"name": name}}],
+        "ports": [{"name": key, "containerPort": port} for key, port in web_ports(unit).items()],
+        "tty": bool(service.pty),
+    }
+    if not service.policy.task:
+        container |= _probes(unit)
+    if service.stop.command:
+        container["lifecycle"] = {"preStop": {"exec": {"command": list(service.stop.command)}}}
+    return {
+        "containers": [{key: value for key, value in container.items() if value not in ([], {}, False)}],
+        "restartPolicy": "Never" if service.policy.task else "Always",
+        "terminationGracePeriodSeconds": whole(grace(unit)),
+        "enableServiceLinks": False,  # it would set variables called WEB_PORT
+    }
+
+
+def _probes(unit: Unit) -> Json:
+    ready, live = ready_of(unit), live_of(unit)
+    asked, alive = _asked(unit, ready), _asked(unit, live)
+    found: Json = {}
+    if asked and ready is not None:
+        found["readinessProbe"] = {**asked, **_times(ready), "successThreshold": ready.success_threshold}
+    if alive and live is not None:
+        found["livenessProbe"] = {**alive, **_times(live)}
+    if asked and ready is not None and (alive or ready.timeout is not None):
+        # Until it has been ready once, nobody asks whether it still works.
+        patience = math.ceil(ready.timeout) if ready.timeout is not None else PATIENCE
+        times = {**_times(ready), "periodSeconds": 1, "failureThreshold": max(1, patience)}
+        found["startupProbe"] = {**asked, **times}
+    return found
+
+
+def _asked(unit: Unit, probe: Probe | None) -> Json | None:
+    """What the kubelet does; None for what it cannot do."""
+    if probe is None:
+        return None
+    if probe.kind == "exec":
+        return {"exec": {"command": escaped(probe.command)}}
+    if probe.kind in {"http", "tcp"} and probe.port in unit.ports.values():
+        if probe.kind == "tcp":
+            return {"tcpSocket": {"port": probe.port}}
+        return {"httpGet": {"path": probe.path, "port": probe.port, "scheme": probe.scheme.upper()}}
+    return None
+
+
+def _times(probe: Probe) -> Json:
+    found = {
+        "periodSeconds": 10 if probe.automatic else whole(probe.period),
+        "timeoutSeconds": whole(probe.probe_timeout),
+        "failureThreshold": probe.failure_threshold,
+    }
+    return {"initialDelaySeconds": whole(probe.initial_delay), **found} if probe.initial_delay else found
+
+
+def _losses(unit: Unit) -> list[str]:
+    policy = unit.service.policy
+    gone = list(lost(unit, _KEPT))
+    for key, probe in (("ready", ready_of(unit)), ("live", live_of(unit))):
+        if probe is not None and _asked(unit, probe) is None:
+            gone.append(f"{key}.{probe.kind}")
+        elif probe is not None and probe.statuses:
+            gone.append(f"{key}.http.get.status")
+    if not policy.task and unit.restart.on != "always":
+        gone.append(f"restart: {unit.restart.on.replace('_', '-')}")
+    return [f"{unit.name}: not carried over: {', '.join(dict.fromkeys(gone))}"] if gone else []

@@ -1,0 +1,81 @@
+"""Property lists for launchd (macOS): one for each instance, written by plistlib.
+
+launchd expands nothing in them. What XML cannot hold (a carriage return, controls, what is no Unicode)
+goes through a shell, in one line.
+"""
+
+import math
+import plistlib
+import re
+from typing import Any
+
+from devport.encoding import printable
+from devport.errors import UsageError
+from devport.export import sh
+from devport.export.lost import lost, refuse
+from devport.export.plan import PRIVATE, File, Plan, Unit
+from devport.model import GRACE
+
+_NO_XML = re.compile("[\0-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]+")
+_VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")  # another name does not get through dash
+_KEPT = {"restart.delay"}
+
+
+def render(plan: Plan) -> tuple[File, ...]:
+    """`APP.NAME.plist` for each instance."""
+    return tuple(_file(plan, unit) for unit in plan.units)
+
+
+def _file(plan: Plan, unit: Unit) -> File:
+    refuse(unit, "launchd")
+    label = f"{plan.app}.{unit.name}"
+    text = plistlib.dumps(_job(plan, unit, label), sort_keys=False).decode()
+    gone = lost(unit, _KEPT)
+    if gone:
+        note = f"<!-- not carried over: {', '.join(gone)} -->\n"
+        text = text.replace("<plist ", f"{note}<plist ", 1)
+    return File(f"{label}.plist", text, PRIVATE)
+
+
+def _job(plan: Plan, unit: Unit, label: str) -> dict[str, Any]:
+    once = unit.service.policy.task or unit.restart.on == "never"
+    keep = False if once else True if unit.restart.on == "always" else {"SuccessfulExit": False}
+    is_on = unit.service.enable == "true"
+    grace = GRACE if unit.service.stop.grace is None else unit.service.stop.grace
+    easy = {
+        name: value
+        for name, value in unit.environment.items()
+        if _VARIABLE.fullmatch(name) and name not in sh.SHELLS_OWN and not _NO_XML.search(value)
+    }
+    job: dict[str, Any] = {"Label": label, "ProgramArguments": _argv(unit, easy)}
+    if easy:
+        job["EnvironmentVariables"] = easy
+    if not _NO_XML.search(unit.cwd):
+        job["WorkingDirectory"] = unit.cwd
+    if plan.user is not None:
+        job["UserName"] = plan.user
+    job |= {"RunAtLoad": is_on, "KeepAlive": keep}
+    if not is_on:
+        job["Disabled"] = True
+    job |= {"ExitTimeOut": max(1, math.ceil(grace)), "AbandonProcessGroup": False}
+    if not once:
+        job["ThrottleInterval"] = max(1, math.ceil(unit.restart.delay))
+    if plan.log is not None:
+        log = f"{plan.log}/{label}.log"
+        if _NO_XML.search(log):
+            raise UsageError(
+                f"cannot export to launchd: a property list cannot name the --log {printable(plan.log)}"
+            )
+        job |= {"StandardOutPath": log, "StandardErrorPath": log}
+    return job
+
+
+def _argv(unit: Unit, easy: dict[str, str]) -> list[str]:
+    """What launchd executes: the words as they are where XML can hold everything."""
+    rest = {name: value for name, value in unit.environment.items() if name not in easy}
+    folder = unit.cwd if _NO_XML.search(unit.cwd) else None
+    if not rest and folder is None and not any(_NO_XML.search(word) for word in unit.argv):
+        return list(unit.argv)
+    line = sh.Line()
+    steps = sh.commands(line, rest, unit.argv, folder=folder)
+    return ["/bin/sh", "-c", line.preamble() + " && ".join(steps)]

@@ -1,0 +1,73 @@
+"""A mprocs.yaml (https://github.com/pvolok/mprocs, 0.9).
+
+How mprocs reads it: nothing is replaced in any text but `<CONFIG_DIR>` at the start of a folder; every value
+of `env` has to be a text; `<<` in a mapping is a merge and `$select` a choice, even in quotes; a service is
+`shell` or `cmd`, never both; three signals have names; `deps` has a service wait until another has been
+started.
+"""
+
+from typing import Any
+
+from devport.errors import UsageError
+from devport.export.documents import check_text, notes, shell_text
+from devport.export.lost import lost, refuse
+from devport.export.plan import PRIVATE, File, Plan, Unit, fill
+from devport.project.yaml_writer import dump
+
+NAME = "mprocs.yaml"
+TEMPLATE = """\
+# {{app}} for mprocs, written by `devport export mprocs`
+{{notes}}
+{{document}}
+"""
+SHELL = "/bin/sh"  # the one that mprocs has
+_SIGNALS = {2: "SIGINT", 9: "SIGKILL", 15: "SIGTERM"}
+_KEPT = {"after", "status", "stop.exec"}
+
+
+def render(plan: Plan) -> tuple[File, ...]:
+    """`mprocs.yaml`."""
+    said: list[str] = []
+    procs = {unit.name: _proc(plan, unit, said) for unit in plan.units}
+    if plan.user is not None:
+        said.append("every service runs as the user who starts mprocs")
+    values = {"app": plan.app, "notes": notes(said), "document": dump({"procs": procs}).rstrip("\n")}
+    return (File(NAME, fill(plan, NAME, TEMPLATE, values), PRIVATE),)
+
+
+def _proc(plan: Plan, unit: Unit, said: list[str]) -> dict[str, Any]:
+    check_text(unit, "mprocs")
+    refuse(unit, "mprocs")
+    for name in ("<<", "$select"):
+        if name in unit.environment:
+            raise UsageError(f"cannot export {unit.name} to mprocs: it has a meaning of its own for {name}")
+    said.extend(_losses(plan, unit))
+    text = unit.text if unit.argv[0] == SHELL else None
+    stop = unit.service.stop
+    found: dict[str, Any] = {
+        **({"cmd": list(unit.argv)} if text is None else {"shell": text}),
+        "cwd": unit.cwd,
+        "env": dict(unit.environment),
+        "autorestart": unit.restart.on != "never" and not unit.service.policy.task,
+        "stop": {"cmd": shell_text(stop.command)} if stop.command else _SIGNALS.get(stop.signal, "SIGTERM"),
+        "deps": [one.name for one in unit.service.policy.after if plan.unit(one.name) is not None],
+    }
+    if plan.log is not None:
+        found["log"] = {"enabled": True, "dir": plan.log, "file": f"{unit.name}.log", "mode": "append"}
+    return {key: value for key, value in found.items() if value != []}
+
+
+def _losses(plan: Plan, unit: Unit) -> list[str]:
+    stop = unit.service.stop
+    has_name = stop.signal in _SIGNALS or stop.command
+    gone = list(lost(unit, _KEPT | {"stop.signal"} if has_name else _KEPT))
+    if unit.restart.on == "always" and not unit.service.policy.task:
+        gone.append("restart: always")
+    if stop.grace is not None:
+        gone.append("stop.timeout")
+    said = [f"{unit.name}: not carried over: {', '.join(gone)}"] if gone else []
+    for one in unit.service.policy.after:
+        if one.condition != "started" and plan.unit(one.name) is not None:
+            how = {"ready": "is ready"}.get(one.condition, f"has {one.condition}")
+            said.append(f"{unit.name}: starts once {one.name} has been started, not once it {how}")
+    return said

@@ -1,0 +1,177 @@
+"""A devport.yaml in the making: services with their keys, and what is to be said about what they lose.
+
+Pure. Owns the form of the result, names that devport takes, ports out of PORT, and which service is a task.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from devport.project import expansion
+from devport.project.schema import HIGHEST_PORT, NAME
+from devport.project.yaml_writer import dump
+
+_TASK = {"exec", "shell", "cwd", "env", "environment", "after", "description", "restart", "no-port"}
+_ORDER = (
+    *("description", "exec", "shell", "cwd", "env", "environment", "ports", "no-port", "after", "start"),
+    *("restart", "stop", "ready", "live", "watch", "external", "pty", "interactive"),
+)
+_MENTION = re.compile(r"\$(PORT\b|\{PORT\b)")
+
+
+class Entry:
+    """One service: `keys` are those of devport.yaml, `before` lines of shell that run before its command."""
+
+    def __init__(self, draft: "Draft", name: str) -> None:
+        self._draft = draft
+        self.name = name
+        self.keys: dict[str, Any] = {}
+        self.before: list[str] = []
+        self.environment: dict[str, str] = {}
+        self.after: dict[str, str] = {}
+
+    def say(self, what: str) -> None:
+        """A line about what becomes of it."""
+        self._draft.say(f"{self.name}: {what}")
+
+    def lose(self, key: str, why: str = "") -> None:
+        """`key` is not in the result."""
+        self.say(f"{key} is not carried over" + (f": {why}" if why else ""))
+
+    def finished(self) -> dict[str, Any]:
+        """Its keys, in the order in which a reader expects them."""
+        self._port()
+        if self.environment:
+            self.keys["environment"] = {
+                name: expansion.protect(value) for name, value in self.environment.items()
+            }
+        if self.before:
+            self.keys["exec"] = "\n".join([*self.before, self.keys["exec"]])
+        self.keys["exec"] = expansion.protect(self.keys["exec"])
+        return {key: self.keys[key] for key in _ORDER if key in self.keys}
+
+    def _port(self) -> None:
+        """PORT=8080 is where devport's search begins; who does not know PORT is given none."""
+        text = self.environment.get("PORT")
+        if text is not None and re.fullmatch("[1-9][0-9]{0,4}", text) and int(text) <= HIGHEST_PORT:
+            del self.environment["PORT"]
+            self.keys["ports"] = {"http": {"allocate": int(text)}}
+            return
+        if text is not None:
+            self.environment.pop("PORT")
+            self.say("its PORT is devport's")
+        elif not any(_MENTION.search(one) for one in (self.keys["exec"], *self.before)):
+            self.keys["no-port"] = True
+
+    def probe(self, key: str, asked: Mapping[str, Any], times: Mapping[str, float]) -> None:
+        """`ready` or `live`: its own PORT goes without saying."""
+        for kind in ("http", "tcp"):
+            inner = asked.get(kind, {})
+            inner = inner.get("get", inner)
+            if inner and str(inner.get("port")) == self.environment.get("PORT"):
+                del inner["port"]
+        self.keys[key] = {**asked, **{name: _number(value) for name, value in times.items()}}
+
+
+class Draft:
+    """The file as a whole."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.groups: dict[str, list[str]] = {}
+        self.env_files: list[str] = []
+        self.said: list[str] = []
+        self._names: dict[str, str] = {}
+
+    def say(self, what: str) -> None:
+        """A line for the user; none twice."""
+        if what not in self.said:
+            self.said.append(what)
+
+    def lose(self, key: str, why: str = "") -> None:
+        """A key of the top."""
+        self.say(f"{key} is not carried over" + (f": {why}" if why else ""))
+
+    def entry(self, original: str) -> Entry:
+        """A new service; a name that devport does not take is changed."""
+        name = self.name(original)
+        self.entries[name] = Entry(self, name)
+        if name != original:
+            self.entries[name].say(f"was called {original}")
+        return self.entries[name]
+
+    def name(self, original: str) -> str:
+        """What `original` is called here."""
+        if original not in self._names:
+            name = stem = re.sub("[^A-Za-z0-9_.-]+", "-", original).lstrip("-_.")[:55] or "service"
+            number = 2
+            while name in self._names.values():
+                name, number = f"{stem}-{number}", number + 1
+            self._names[original] = original if NAME.fullmatch(original) else name
+        return self._names[original]
+
+    def text(self, source: str) -> str:
+        """The devport.yaml."""
+        done = {name: entry.finished() for name, entry in self.entries.items()}
+        self._connect(done)
+        tasks = self._tasks(done)
+        document: dict[str, Any] = {}
+        allocated = [port["allocate"] for one in done.values() for port in one.get("ports", {}).values()]
+        if allocated and len({*allocated}) == len(allocated):
+            document["strict-ports"] = True
+        if self.env_files:
+            document["env"] = self.env_files
+        document["processes"] = {name: keys for name, keys in done.items() if name not in tasks}
+        if tasks:
+            document["tasks"] = {name: _without(done[name], ("restart", "no-port")) for name in tasks}
+        groups = {name: [one for one in members if one in done] for name, members in self.groups.items()}
+        if groups := {self._group(name, done): members for name, members in groups.items() if members}:
+            document["groups"] = groups
+        return f"# written by `devport import` from {source}\n" + dump(document, blocks=True)
+
+    def _group(self, name: str, done: Mapping[str, Any]) -> str:
+        name = re.sub("[^A-Za-z0-9_.-]+", "-", name).lstrip("-_.")[:55] or "group"
+        return f"{name}-group" if name in done else name
+
+    def _connect(self, done: dict[str, dict[str, Any]]) -> None:
+        for name, entry in self.entries.items():
+            found = []
+            for other, condition in entry.after.items():
+                if other in done:
+                    found.append(f"{other}@{condition}")
+                else:
+                    entry.say(f"does not wait for {other}, which is not here")
+            if found:
+                done[name] = {
+                    key: value
+                    for key in _ORDER
+                    if (value := {**done[name], "after": found}.get(key)) is not None
+                }
+
+    def _tasks(self, done: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        """Services that end once, as others wait for them to do."""
+        awaited = {
+            name
+            for entry in self.entries.values()
+            for name, condition in entry.after.items()
+            if condition == "succeeded"
+        }
+        others = {
+            name
+            for entry in self.entries.values()
+            for name, condition in entry.after.items()
+            if condition in {"started", "ready"}
+        }
+        return [
+            name
+            for name, keys in done.items()
+            if name in awaited - others and keys.get("restart") == "never" and {*keys} <= _TASK
+        ]
+
+
+def _without(keys: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {key: value for key, value in keys.items() if key not in names}
+
+
+def _number(value: float) -> float | int:
+    return int(value) if value == int(value) else value

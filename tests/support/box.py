@@ -1,0 +1,128 @@
+"""A real systemd that boots an export: ../shared/bin/systemd-box with a shell in it that a test talks to."""
+
+import contextlib
+import os
+import pathlib
+import shlex
+import subprocess
+import tempfile
+
+import pytest
+from support import procs
+
+from devport.encoding import decode, encode
+from devport.export import systemd
+
+BOX = pathlib.Path(__file__).parents[3] / "shared" / "bin" / "systemd-box"
+SKIPPED = 77
+PATIENCE = 20.0
+
+
+def unavailable(why):
+    """Skip the test, but never in CI."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"in CI, {why}")
+    pytest.skip(why)
+
+
+def write(folder, files):
+    """The files of an export, with their modes."""
+    for file in files:
+        path = folder / file.path
+        path.write_bytes(encode(file.content))
+        path.chmod(file.mode)
+
+
+@contextlib.contextmanager
+def booted(plan, folder):
+    """A Box with the units of `plan`; `folder` is the only one in it that can be written."""
+    if not BOX.exists():
+        unavailable(f"{BOX} is missing")
+    units = folder / "units"
+    units.mkdir()
+    write(units, systemd.render(plan))
+    (units / "box.target").write_text("[Unit]\nDescription=nothing\n")
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(
+            [str(BOX), str(units), "box.target", "/bin/sh"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env={**os.environ, "BOX_WRITABLE": str(folder), "SYSTEMD_COLORS": "0"},
+        ) as popen,
+    ):
+        box = Box(plan, popen, errors)
+        if not box.greet():
+            status = popen.wait(PATIENCE)
+            (unavailable if status == SKIPPED else pytest.fail)(box.errors() or "systemd did not boot")
+        yield box
+
+
+class Box:
+    """A booted systemd: the shell `popen` inside of it, and what is said on its stderr."""
+
+    def __init__(self, plan, popen, errors):
+        self.app, self._box, self._errors = plan.app, popen, errors
+
+    def greet(self):
+        """Whether it has booted."""
+        try:
+            self._tell("echo booted")
+        except BrokenPipeError:
+            return False
+        return self._box.stdout.readline() == b"booted\n"
+
+    def errors(self):
+        """What was said on stderr."""
+        self._errors.seek(0)
+        return self._errors.read().decode(errors="replace").strip()
+
+    def _tell(self, line):
+        self._box.stdin.write(encode(f"{line}\n"))
+        self._box.stdin.flush()
+
+    def run(self, *words):
+        """What the command `words` prints inside, and its status."""
+        self._tell(f"({shlex.join(map(str, words))}) </dev/null 2>&1; printf '\\0%s\\n' $?")
+        out = b""
+        while b"\0" not in out:
+            line = self._box.stdout.readline()
+            assert line, f"the box has ended: {out!r} {self.errors()}"
+            out += line
+        text, _, status = out.rpartition(b"\0")
+        return decode(text), int(status)
+
+    def systemctl(self, *words):
+        """What systemctl prints; AssertionError where it fails."""
+        out, status = self.run("systemctl", *words)
+        assert status == 0, out
+        return out.rstrip("\n")
+
+    def target(self, verb, *options):
+        """Do `verb` to the project's target."""
+        return self.systemctl(verb, *options, f"{self.app}.target")
+
+    def unit(self, name):
+        """The unit of the service `name`."""
+        return f"{self.app}-{name}.service"
+
+    def show(self, name, key, kind="service"):
+        """What systemd says of the service `name`."""
+        return self.systemctl("show", f"{self.app}-{name}.{kind}", "-P", key)
+
+    def states(self, *names):
+        """The states of the services `names`."""
+        return [self.show(name, "ActiveState") for name in names]
+
+    def eventually(self, names, states):
+        """Wait until the services `names` are in `states`."""
+
+        def check():
+            assert self.states(*names) == list(states)
+
+        procs.eventually(check, PATIENCE)
+
+    def kill(self, number, pid):
+        """Send the signal `number` to `pid`, as the box counts."""
+        self.run("kill", f"-{number}", pid)
