@@ -12,7 +12,7 @@ from devport.launch import Launch
 from devport.model import RunOptions
 from devport.registry.locks import Holder, Lock, acquire_all, process_start, this_process
 from devport.registry.ports import Held
-from devport.registry.record import utc
+from devport.registry.record import Record, utc
 from devport.registry.store import Store
 
 
@@ -112,10 +112,14 @@ def obstacle(context: Context, launch: Launch, options: RunOptions, own: Collect
 
 
 def release(context: Context, locks: Mapping[str, Lock]) -> None:
-    """Give the services back, and note that they were up until now."""
+    """Give the services back, and note that they were up until now; what failed before is no news any more."""
     now = utc(context.wall())
+
+    def released(old: Record) -> Record:
+        return old._replace(last_up=now, state="stopped" if old.state else "", error="")
+
     try:
-        Store(context.state_dir).update_all({hash_: lambda old: old._replace(last_up=now) for hash_ in locks})
+        Store(context.state_dir).update_all(dict.fromkeys(locks, released))
     except DevportError as error:
         context.say(f"devport: {error.message}")
     for lock in locks.values():

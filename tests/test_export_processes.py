@@ -7,9 +7,9 @@ import shlex
 import subprocess
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from support import export_projects
+from support import export_projects, told
 
 from devport.encoding import encode
 from devport.errors import UsageError
@@ -24,7 +24,7 @@ PIECES = st.sampled_from(["%(here)s", "%%", " ;", " #", "end script\n", "${1}", 
 ANY = st.characters(exclude_categories=("Cs",), exclude_characters="\0")
 WORDS = st.lists(st.one_of(LETTERS, PIECES, ANY), max_size=12).map("".join)
 NAMES = st.sampled_from(["A", "b_1", "with.dot", "IFS", "OPTIND", "UID", "PS1", "PWD", "HOME", "PATH", "_"])
-SPAWNS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SPAWNS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PRINT = ("/usr/bin/printf", "%s\\0")
 ENV = ("/usr/bin/env", "-0")
 
@@ -107,6 +107,7 @@ READERS = [by_supervisord, by_launchd, by_upstart, by_procfile, by_runit]
 
 @pytest.mark.parametrize("reader", READERS)
 @given(words=st.lists(WORDS, min_size=1, max_size=3))
+@example(words=list(told.HOSTILE.values()))
 @SPAWNS
 def test_words(reader, words):
     """Any words arrive byte for byte."""
@@ -115,6 +116,8 @@ def test_words(reader, words):
 
 @pytest.mark.parametrize("reader", READERS)
 @given(environment=st.dictionaries(NAMES, WORDS, max_size=3))
+@example(environment={**told.HOSTILE, "BEGIN": "'a", "END": 'a"'})
+@example(environment=told.ODD_NAMES)
 @SPAWNS
 def test_environment(reader, environment):
     """Any values arrive byte for byte, whatever the shell in between thinks of their names."""

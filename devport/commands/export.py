@@ -55,7 +55,7 @@ from devport.export import formats
 from devport.export.plan import File, Plan, Unit
 from devport.export.target import Changes, Target
 from devport.model import BACKGROUND_RESTART, Project
-from devport.project import formation
+from devport.project import formation, load
 
 NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _OPTIONS = ("system", "supervised", "attach")
@@ -111,6 +111,19 @@ def _plan(context: Context, arguments: Arguments, names: Sequence[str]) -> Plan:
         templates=_templates(context, arguments.text("--template-dir")),
         options=frozenset(one for one in _OPTIONS if arguments.flag(f"--{one}")),
         groups=project.groups,
+        origin=_origin(context, arguments),
+    )
+
+
+def _origin(context: Context, arguments: Arguments) -> tuple[str, ...]:
+    """The words by which devport reads the same again."""
+    files = [file if file == "-" else context.path(file) for file in arguments.texts("--file")]
+    env_files = load.env_paths(context, arguments.texts("--env"))
+    base = arguments.text("--port")
+    return (
+        *(word for file in files for word in ("-f", file)),
+        *(word for file in env_files for word in ("-e", file)),
+        *(("-p", base) if base is not None else ()),
     )
 
 

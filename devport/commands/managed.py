@@ -114,6 +114,8 @@ def start(context: Context, arguments: Arguments) -> int:
     project, services, options = planned(context, arguments)
     for service, holder in standing.running(context, project, services).items():
         raise DevportError(f"cannot start with {name}: {service} is already running: {holder}")
+    # What the command line names starts, whatever its `start:` says of a plain one.
+    services = tuple(service._replace(enable="true") for service in services)
     units = tuple(map(unit, launch.for_export(context, project, services, options)))
     plan = Plan(app_name(arguments, project), project.root, units, groups=project.groups)
     files = formats.find(manager.format_).render(plan)

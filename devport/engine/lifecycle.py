@@ -268,6 +268,8 @@ class Lifecycle:
                 return [] if self.probed else self._ready(now)
             if self.state is State.STOPPING:
                 return [Action(self.stop_signal)]  # what the command had brought up until now
+            if by_itself or self.state is State.KILLING:  # the same for a command that failed
+                return self._bring_down(event, now, by_itself=by_itself)
         self.status = event.status
         if by_itself:
             self._forgive(now)
@@ -276,6 +278,13 @@ class Lifecycle:
         if not event.leftovers:
             return self._settle(now)
         return self._stop(now, Cause.ENDED) if by_itself else []
+
+    def _bring_down(self, event: Event, now: float, *, by_itself: bool) -> list[Action]:
+        """The command that brings something up ended badly: take down what it had brought up until then."""
+        self.status = event.status
+        if by_itself:
+            self.fault = describe(event.status)
+        return self._stop(now, Cause.ENDED if by_itself else self.cause)
 
     def _timeout(self, now: float) -> list[Action]:
         if self.deadline is None or now < self.deadline:

@@ -72,14 +72,15 @@ def _service(plan: Plan, unit: Unit, said: list[str]) -> dict[str, Any]:
         "init": True,
         "stop_signal": f"SIG{signal_name(unit, 'compose')}",
         "stop_grace_period": duration(grace(unit)),
+        "profiles": ["manual"] if service.enable == "false" else [],
         "tty": bool(service.pty),
         "user": plan.user,
     }
     return {key: value for key, value in found.items() if value not in ([], {}, None, False)}
 
 
-def _depends_on(plan: Plan, unit: Unit) -> dict[str, dict[str, str]]:
-    found = {}
+def _depends_on(plan: Plan, unit: Unit) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for one in unit.service.policy.after:
         other = plan.unit(one.name)
         if other is None:
@@ -87,6 +88,8 @@ def _depends_on(plan: Plan, unit: Unit) -> dict[str, dict[str, str]]:
         healthy = "service_healthy" if _healthcheck(ready_of(other)) else "service_started"
         words = {"started": "service_started", "ready": healthy}
         found[one.name] = {"condition": words.get(one.condition, "service_completed_successfully")}
+        if other.service.enable == "false":
+            found[one.name]["required"] = False  # its profile is not part of a plain start
     return found
 
 

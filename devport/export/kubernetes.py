@@ -114,7 +114,11 @@ def _documents(plan: Plan, unit: Unit, name: str) -> list[Json]:
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": metadata,
-        "spec": {"replicas": 1, "selector": {"matchLabels": selector}, "template": pod},
+        "spec": {
+            "replicas": int(unit.service.enable != "false"),
+            "selector": {"matchLabels": selector},
+            "template": pod,
+        },
     }
     if not (ports := web_ports(unit)):
         return [secret, deployment]

@@ -48,6 +48,7 @@ def _proc(plan: Plan, unit: Unit, said: list[str]) -> dict[str, Any]:
         **({"cmd": list(unit.argv)} if text is None else {"shell": text}),
         "cwd": unit.cwd,
         "env": dict(unit.environment),
+        **({"autostart": False} if unit.service.enable == "false" else {}),
         "autorestart": unit.restart.on != "never" and not unit.service.policy.task,
         "stop": {"cmd": shell_text(stop.command)} if stop.command else _SIGNALS.get(stop.signal, "SIGTERM"),
         "deps": [one.name for one in unit.service.policy.after if plan.unit(one.name) is not None],

@@ -31,7 +31,7 @@ job {{job}} {
 GROUP = """\
 
   group {{name}} {
-    count = 1
+    count = {{count}}
 {{network}}
 {{restart}}
 {{reschedule}}
@@ -122,6 +122,7 @@ def _group(plan: Plan, unit: Unit) -> str:
     restart = unit.restart if not unit.service.policy.task else RestartPolicy()
     values = {
         "name": quoted(unit.name),
+        "count": int(unit.service.enable != "false"),
         "network": _network(unit),
         "restart": _restart(restart),
         "reschedule": "    reschedule {\n      attempts  = 0\n      unlimited = false\n    }"

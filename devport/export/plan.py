@@ -50,7 +50,8 @@ class Plan(NamedTuple):
 
     `user` is who runs it (None: not said), `log` the folder for logs (None: the format's own way),
     `shell` the shell that a text is given to. `templates` are the user's, by name. `options` are
-    what only some formats know: `system`, `attach`, `supervised`. `groups` are the project's: entries
+    what only some formats know: `system`, `attach`, `supervised`. `origin` are the words of a command line
+    by which devport finds the same files, env files and ports again. `groups` are the project's: entries
     by name.
     """
 
@@ -63,6 +64,7 @@ class Plan(NamedTuple):
     templates: Mapping[str, str] = NOTHING
     options: frozenset[str] = frozenset()
     groups: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    origin: tuple[str, ...] = ()
 
     def unit(self, name: str) -> Unit | None:
         """The one that is called `name`; None where it is not part of the export."""

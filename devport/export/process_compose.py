@@ -83,6 +83,7 @@ def _process(plan: Plan, unit: Unit, said: list[str]) -> dict[str, Any]:
         "working_dir": escaped(unit.cwd),
         "is_dotenv_disabled": True,
         "environment": [escaped(f"{name}={value}") for name, value in unit.environment.items()],
+        "disabled": service.enable == "false",
         "is_tty": bool(service.pty),
         "is_daemon": service.policy.external,
         "depends_on": _depends_on(plan, unit),

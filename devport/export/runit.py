@@ -28,7 +28,6 @@ echo "$$" >group
 FINISH = """\
 #!/bin/sh
 # After each end of {{name}}: $1 is its exit status, -1 for a signal.
-trap '' TERM  # what `sv down` sends while this runs
 [ -e group ] || exit 0
 group=$(cat group)
 rm -f group

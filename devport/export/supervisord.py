@@ -149,7 +149,7 @@ def _is_path(path: str) -> bool:
 
 
 def _doubled(text: str) -> str:
-    return text
+    return text.replace("%", "%%")
 
 
 def _log(plan: Plan, unit: Unit) -> str:

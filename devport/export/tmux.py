@@ -10,6 +10,7 @@ import shlex
 from collections import Counter
 
 from devport.encoding import encode
+from devport.errors import UsageError
 from devport.export import sh
 from devport.export.lost import lost, refuse
 from devport.export.plan import PRIVATE_PROGRAM, File, Plan, Unit, fill
@@ -150,9 +151,11 @@ def _service(unit: Unit) -> str:
 def _supervised(plan: Plan) -> str:
     entries = Counter(unit.service.entry for unit in plan.units if not unit.service.policy.task)
     counts = [f"{name}={count}" for name, count in entries.items() if count > 1]
-    files = {unit.service.source.rpartition(":")[0] for unit in plan.units} - {""}
-    start = ["devport", "start", "-d", "--root", plan.root]
-    start += ["-f", *files] if len(files) == 1 else []
+    if "-" in plan.origin:
+        raise UsageError(
+            "cannot export to tmux: --supervised reads the project's file again, and it is standard input"
+        )
+    start = ["devport", "start", "-d", "--root", plan.root, *plan.origin]
     start += ["-c", ",".join(counts)] if counts else []
     values = {
         "app": plan.app,

@@ -47,7 +47,9 @@ def draft(root: Table) -> Draft:
     top = tree.pairs(root)
     for key in tree.rest(top, TOP):
         made.lose(key)
-    for name, node in tree.pairs(top.get("services")).items():
+    services = tree.pairs(top.get("services"))
+    made.reserve(services)
+    for name, node in services.items():
         keys = tree.pairs(node)
         command = _command(keys)
         if command is None:

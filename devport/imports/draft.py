@@ -100,6 +100,10 @@ class Draft:
             self.entries[name].say(f"was called {original}")
         return self.entries[name]
 
+    def reserve(self, originals: Iterable[str]) -> None:
+        """Names that are to stay as they are, where devport takes them."""
+        self._names.update({one: one for one in originals if NAME.fullmatch(one)})
+
     def name(self, original: str) -> str:
         """What `original` is called here."""
         if original not in self._names:

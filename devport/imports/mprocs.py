@@ -28,7 +28,9 @@ def draft(root: Table, system: str = "linux") -> Draft:
     top = tree.pairs(root)
     for key in tree.rest(top, {"procs"}):
         made.lose(key)
-    for name, node in tree.pairs(top.get("procs")).items():
+    procs = tree.pairs(top.get("procs"))
+    made.reserve(procs)
+    for name, node in procs.items():
         found = _chosen(node, system)
         if is_nothing(found):
             made.say(f"{name}: is nothing there, and nothing here")

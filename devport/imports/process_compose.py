@@ -60,6 +60,7 @@ def draft(root: Table) -> Draft:
     variables = {name: value or "" for name, value in tree.assignments(top.get("vars"))}
     processes = {name: tree.pairs(node) for name, node in tree.pairs(top.get("processes")).items()}
     instances = {name: _instances(name, keys) for name, keys in processes.items()}
+    made.reserve(instance for names in instances.values() for instance in names)
     for name, keys in processes.items():
         for number, instance in enumerate(instances[name]):
             entry = made.entry(instance)

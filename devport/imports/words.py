@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 _SHELL = r"[A-Za-z_][A-Za-z0-9_]*(?::?[-?+][^{}]*)?"
 BRACES = re.compile(r"\$\$|\$\{([^{}]*)\}")
 BARE = re.compile(r"\$\$|\$\{([^{}]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)")
-_TEMPLATE = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
+_TEXT = r'"((?:[^"\\]|\\.)*)"|`([^`]*)`'
+_TEMPLATE = re.compile(r"""\{\{-?\s*((?:"(?:[^"\\]|\\.)*"|`[^`]*`|[^"`}]|\}(?!\}))*?)\s*-?\}\}""", re.DOTALL)
 
 
 def parts(text: str, pattern: re.Pattern[str]) -> list[tuple[bool, str]]:
@@ -67,7 +68,7 @@ def templates(text: str, values: Mapping[str, str]) -> tuple[str, list[str]]:
         inner = match[1]
         if inner.startswith(".") and inner[1:] in values:
             return values[inner[1:]]
-        if quoted := re.fullmatch(r'"((?:[^"\\]|\\.)*)"|`([^`]*)`', inner):
+        if quoted := re.fullmatch(_TEXT, inner, re.DOTALL):
             return quoted[2] if quoted[2] is not None else re.sub(r"\\(.)", r"\1", quoted[1])
         left.append(match[0])
         return match[0]

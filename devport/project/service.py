@@ -66,7 +66,9 @@ def service(
     if process.listed or (entry and not process.exec):
         # foreman's rules, unless it is said what is to happen when it ends.
         return made._replace(ends_run=made.restart is None or made.restart.on == "never")
-    return made._replace(restart=made.restart or settings.declared_restart(), ends_run=False)
+    # A lazy one that has ended is started by the next connection, however often, as inetd does.
+    usual = RestartPolicy(on="always") if process.lazy else settings.declared_restart()
+    return made._replace(restart=made.restart or usual, ends_run=False)
 
 
 def _policy(process: Process, places: Places) -> Policy:

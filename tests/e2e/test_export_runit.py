@@ -42,9 +42,9 @@ class Runsvdir:
         return found.stdout
 
     def state(self, name):
-        """`run`, `down`, `finish`; with what is wanted instead."""
+        """`run`, `down`, `finish`; `again` where it is down but for the second before runsv starts it."""
         said = self.sv("status", name).split("; run: log:")[0]
-        return said.partition(":")[0]
+        return "again" if "want up" in said else said.partition(":")[0]
 
     def is_state(self, name, wanted, timeout=20):
         """It comes to be in the state `wanted`."""
@@ -201,3 +201,29 @@ def test_dependencies(start, tmp_path):
     assert (tmp_path / "order").read_text().endswith("web\n")
     server.is_state("never", "down")
     assert not (tmp_path / "never").exists()
+
+
+def test_stop_of_what_is_ending(start, tmp_path):
+    """A second stop does not keep ./finish from ending what is left of the group."""
+    plan = told.plan(str(tmp_path))
+    child = f"trap '' TERM; echo $$ >{tmp_path}/child; while :; do sleep 0.1; done"
+    one = plan.units[0]
+    slow = one._replace(
+        name="slow",
+        argv=("/bin/sh", "-c", f'sh -c "{child.replace("$", chr(92) + "$")}" & exec sleep 1000'),
+        environment={},
+        service=one.service._replace(stop=one.service.stop._replace(grace=2.0)),
+    )
+    server = start(plan._replace(units=(slow,)))
+
+    def check():
+        assert (tmp_path / "child").exists()
+        assert (tmp_path / "child").read_text()
+
+    procs.eventually(check)
+    server.sv("down", "slow")
+    server.is_state("slow", "finish")
+    server.sv("down", "slow")
+    server.is_state("slow", "down")
+
+    assert not procs.is_alive(int((tmp_path / "child").read_text()))

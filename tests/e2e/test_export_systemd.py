@@ -3,10 +3,13 @@
 import itertools
 import json
 import os
+import pathlib
+import pwd
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -307,6 +310,58 @@ def test_sockets(folder, ports):
             assert client.makefile().readline().split()[0] == "six"
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", ports.first))
+
+
+def test_watchdog(folder):
+    """Who is silent for longer than it said is ended, and started again."""
+    hung = service(
+        folder,
+        "hung",
+        "notify",
+        ready=Probe("notify"),
+        watchdog=Watchdog(200_000),
+        restart=RestartPolicy("on_failure", delay=0.0),
+    )
+    (folder / "hung.go").touch()
+
+    def started_again():
+        assert int(box.show("hung", "NRestarts")) > 1
+
+    with booted(plan(folder, hung), folder) as box:
+        box.target("start")
+        eventually(started_again)
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that others may enter, which they may not where pytest's are."""
+    with tempfile.TemporaryDirectory(prefix="devport-box-", dir="/tmp") as name:
+        path = pathlib.Path(name)
+        path.chmod(0o777)
+        yield path
+
+
+def test_user(open_folder):
+    """Services of the system run as the user, whose are their sockets, and cannot change the system."""
+    script = f"(id -un; id -u; echo $HOME; touch /etc/x || echo no) >{open_folder}/$PS 2>&1; exec sleep 600"
+    path = open_folder / "web.sock"
+    web = unit("web", ("/bin/sh", "-c", script), cwd="/", listen=(Listen("x", "unix_stream", str(path)),))
+
+    def told_all():
+        assert (open_folder / "web").exists()
+        assert (open_folder / "web").read_text().splitlines()[-1:] == ["no"]
+
+    with booted(plan(open_folder, web, user="daemon"), open_folder) as box:
+        box.target("start")
+        eventually(told_all)
+        daemon = pwd.getpwnam("daemon")
+        assert (open_folder / "web").read_text().splitlines()[:3] == [
+            "daemon",
+            str(daemon.pw_uid),
+            daemon.pw_dir,
+        ]
+        assert path.stat().st_uid == daemon.pw_uid
+        assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_nothing_to_complain_about(folder):

@@ -15,6 +15,7 @@ from support.running import CHILDREN
 from support.tmux import Servers
 
 from devport.encoding import encode
+from devport.errors import UsageError
 from devport.export import tmux
 from devport.export.plan import PROGRAM as RUNNABLE
 from devport.export.plan import Plan
@@ -236,20 +237,27 @@ def test_supervised(servers, folder):
     record = bin_ / "devport"
     record.write_text('#!/bin/sh\n{ pwd; for one; do printf "<%s>" "$one"; done; } >>"$OUT"\n')
     record.chmod(RUNNABLE)
-    units = tuple(
-        one._replace(service=one.service._replace(source=f"{folder}/my devport.yaml:{line}"))
-        for line, one in enumerate(unit(name, ("true",), cwd="/") for name in ("web", "web.2", "db"))
-    )
-    plan = Plan("shop", str(folder), units, options=frozenset({"supervised", "attach"}))
+    units = tuple(unit(name, ("true",), cwd="/") for name in ("web", "web.2", "db"))
+    options = frozenset({"supervised", "attach"})
+    origin = ("-f", f"{folder}/my devport.yaml", "-e", "/it's/.env")
+    plan = Plan("shop", str(folder), units, options=options, origin=origin)
     (file,) = tmux.render(plan)
     write(folder, [file])
     environ = {**servers.environ, "OUT": str(folder / "out"), "PATH": f"{bin_}:{servers.environ['PATH']}"}
     subprocess.run(["sh", str(folder / file.path)], env=environ, check=True, timeout=20, cwd="/")
 
     assert (folder / "out").read_text() == (
-        f"{folder}\n<start><-d><--root><{folder}><-f><{folder}/my devport.yaml><-c><web=2><web><db>"
+        f"{folder}\n<start><-d><--root><{folder}>"
+        f"<-f><{folder}/my devport.yaml><-e></it's/.env><-c><web=2><web><db>"
         f"{folder}\n<attach><web>"
     )
+
+
+def test_supervised_again():
+    """A project that was read from standard input cannot be read again."""
+    plan = Plan("shop", "/", (unit("web", ("true",), cwd="/"),), options=frozenset({"supervised"}))
+    with pytest.raises(UsageError, match="it is standard input"):
+        tmux.render(plan._replace(origin=("-f", "-")))
 
 
 TEXTS = st.text(

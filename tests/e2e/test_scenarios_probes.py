@@ -148,7 +148,7 @@ def test_a65_a72_watchdog(frame):
     )
     frame.up()
     frame.reached("web", "ready")
-    procs.elapse(1)
+    procs.elapse(0.7)
     assert len(frame.marks("runs")) == 1
     frame.devport.write("hang", "")
     frame.marked("runs", 2)

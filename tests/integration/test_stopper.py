@@ -26,6 +26,11 @@ def sh(text):
     return ("/bin/sh", "-c", text)
 
 
+def is_reaped(pid):
+    """Whether nothing is left of `pid`; a zombie is what the loop has still to see."""
+    return not os.path.exists(f"/proc/{pid}")
+
+
 def up(loop, job):
     """Start `job`, and wait until it is ready."""
     start(loop, job)
@@ -90,7 +95,7 @@ def test_external_is_up_when_its_command_has_returned(loop, tmp_path):
     assert job.process is None
     assert procs.is_alive(daemon)
     down(loop, job)
-    run_until(loop, lambda: not procs.is_alive(daemon))
+    run_until(loop, lambda: is_reaped(daemon))
 
 
 def test_external_restart(loop, tmp_path):
@@ -103,9 +108,9 @@ def test_external_restart(loop, tmp_path):
     second = int(file.read_text())
 
     assert first != second
-    run_until(loop, lambda: not procs.is_alive(first))
+    run_until(loop, lambda: is_reaped(first))
     down(loop, job)
-    run_until(loop, lambda: not procs.is_alive(second))
+    run_until(loop, lambda: is_reaped(second))
 
 
 def test_external_command_fails(loop, tmp_path):
@@ -128,7 +133,7 @@ def test_external_found_down(loop, tmp_path):
     loop.send(job, Event(Kind.UNREADY, reason="connection refused"))
     run_until(loop, lambda: job.spawns == 2 and file.exists())
 
-    run_until(loop, lambda: not procs.is_alive(first))
+    run_until(loop, lambda: is_reaped(first))
     loop.send(job, READY)
     down(loop, job)
     assert not file.exists()
@@ -143,7 +148,7 @@ def test_external_stopped_on_its_way_up(loop, tmp_path):
     daemon = int(pid.read_text())
     down(loop, job)
 
-    run_until(loop, lambda: not procs.is_alive(daemon))
+    run_until(loop, lambda: is_reaped(daemon))
 
 
 def test_external_without_a_stop_command(loop, tmp_path):
@@ -167,4 +172,28 @@ def test_external_stop_that_hangs(loop, tmp_path):
     procs_left = int(file.read_text())
     assert procs.is_alive(procs_left)  # nobody said how else to end it
     os.kill(procs_left, 9)
-    run_until(loop, lambda: not procs.is_alive(procs_left))
+    run_until(loop, lambda: is_reaped(procs_left))
+
+
+def test_external_failed_on_its_way_up(loop, tmp_path):
+    """A command that fails half way: what it had brought up is taken down before anything else happens."""
+    up_ = tmp_path / "up"
+    job, _ = external(loop, tmp_path, begin=f"touch {up_}; exit 4", stop=f"rm {up_}", on="never")
+    start(loop, job)
+    run_until(loop, lambda: job.lifecycle.state is State.EXITED)
+
+    assert not up_.exists()
+    assert job.lifecycle.status == 4
+
+
+def test_external_killed_on_its_way_up(loop, tmp_path):
+    """A command that ignores the stop is killed, and what it had brought up is taken down all the same."""
+    up_ = tmp_path / "up"
+    job, _ = external(
+        loop, tmp_path, begin=f"trap '' TERM; touch {up_}; sleep 1003", stop=f"rm {up_}", grace=0.3
+    )
+    start(loop, job)
+    run_until(loop, up_.exists)
+    down(loop, job)
+
+    assert not up_.exists()

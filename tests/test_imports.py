@@ -1,0 +1,521 @@
+"""Other managers' files as a devport.yaml: what arrives, what is said, and that devport reads the result."""
+
+import subprocess
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support import export_projects
+
+from devport.errors import UsageError
+from devport.export import mprocs as to_mprocs
+from devport.export import process_compose as to_process_compose
+from devport.export.plan import Plan
+from devport.imports import words
+from devport.imports.files import convert
+from devport.project import config
+
+TEXTS = st.lists(
+    st.one_of(
+        st.sampled_from("ab%$'\"\\`;# \t\n(){}=~!-é"),
+        st.sampled_from(["{{", "}}", "${", "$$", "${db.port}", "{{.X}}", "yes", "1e3"]),
+        st.characters(exclude_categories=("Cs", "Cc")),
+    ),
+    max_size=10,
+).map("".join)
+QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def imported(text, system="linux"):
+    """The result as data, what is said, and the services that devport sees in it."""
+    result = convert(text.encode(), "FILE.yaml", system)
+    found = config.parse(result.text.encode(), "devport.yaml", "/srv", "/home/me")
+    services = {service.name: service for service in found.services}
+    return yaml.safe_load(result.text), list(result.said), services
+
+
+def one(text, kind="processes", head=""):
+    """The one process with these keys: its keys, what is said, its Service."""
+    indented = "".join(f"    {line}\n" for line in text.splitlines())
+    data, said, services = imported(f"{head}{kind}:\n  web:\n{indented}")
+    [keys] = {**data["processes"], **data.get("tasks", {})}.values()
+    return keys, said, services["web"]
+
+
+def failure(text):
+    """What is said of a file that cannot be imported."""
+    with pytest.raises(UsageError) as caught:
+        convert(text if isinstance(text, bytes) else text.encode(), "FILE.yaml", "linux")
+    assert "\n" not in caught.value.message
+    return caught.value.message
+
+
+# any file
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a", "- a", "a: b", "web: ./server", "procs: {}", "services: {}", "processes: {}", "procs: [a]"],
+)
+def test_no_file_of_a_manager(text):
+    """What is none, or holds nothing, is an error."""
+    assert failure(text).startswith("cannot import FILE.yaml: ")
+
+
+def test_no_yaml():
+    """A mistake has its line."""
+    assert (
+        failure("procs:\n  a: b\n  a: c\n")
+        == "cannot read FILE.yaml: line 3: duplicate key a (first on line 2)"
+    )
+    assert failure(b"procs: {a: \xff}").startswith("cannot read FILE.yaml: line 1: ")
+
+
+def test_json():
+    """JSON is YAML."""
+    data, _, _ = imported('{"procs": {"a": {"cmd": ["ls", "-l"]}}}')
+
+    assert data["processes"]["a"]["exec"] == "exec ls -l"
+
+
+def test_names():
+    """What devport does not take as a name is changed, everywhere, and told of."""
+    data, said, services = imported(
+        "processes:\n  my db/1: {command: a}\n  my-db-1: {command: b}\n"
+        "  web: {command: c, depends_on: {my db/1: {condition: process_started}}}\n"
+    )
+
+    assert [*data["processes"]] == ["my-db-1-2", "my-db-1", "web"] == [*services]
+    assert said == ["my-db-1-2: was called my db/1"]
+    assert data["processes"]["web"]["after"] == ["my-db-1-2@started"]
+
+
+# process-compose
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("no", "never"),
+        ('"no"', "never"),
+        ("false", "never"),
+        ("exit_on_failure", "never"),
+        ("always", "always"),
+        ("on_failure", "on-failure"),
+    ],
+)
+def test_restart(written, found):
+    """`no` is a word, however YAML reads it."""
+    keys, said, _ = one(f"command: x\navailability: {{restart: {written}, backoff_seconds: 3}}")
+
+    if found == "never":
+        assert keys["restart"] == "never"
+    else:
+        assert keys["restart"] == {"on": found, "max": None, "delay": 3, "max-delay": 3}
+    assert any("exit_on_failure" in line for line in said) == (written == "exit_on_failure")
+
+
+def test_restart_without_availability():
+    """process-compose restarts nothing that does not ask for it."""
+    _, _, service = one("command: x")
+
+    assert service.restart.on == "never"
+
+
+def test_limits_and_statuses():
+    """A limit, and statuses that are no failure."""
+    text = "command: x\navailability: {restart: on_failure, max_restarts: 2}\nsuccess_exit_codes: [3, 143]"
+    _, _, service = one(text)
+
+    assert (service.restart.max, service.restart.success) == (2, frozenset({0, 3, 143}))
+
+
+@pytest.mark.parametrize("written", ["", "{}", "{condition: }"])
+def test_dependency_without_condition(written):
+    """It waits for the end of the other, and whoever wrote it is told."""
+    data, said, _ = imported(
+        f"processes:\n  db: {{command: a}}\n  web: {{command: b, depends_on: {{db: {written}}}}}\n"
+    )
+
+    assert data["processes"]["web"]["after"] == ["db@completed"]
+    assert any("without a condition means process_completed" in line for line in said)
+
+
+def test_conditions():
+    """Each condition; what is not there is not waited for, and told of."""
+    found = {
+        "a": "started",
+        "b": "healthy",
+        "c": "completed",
+        "d": "completed_successfully",
+        "e": "log_ready",
+    }
+    waits = ", ".join(
+        f"{name}: {{condition: process_{how}}}" for name, how in {**found, "z": "started"}.items()
+    )
+    others = "".join(f"  {name}: {{command: x, is_tty: yes}}\n" for name in found)
+    data, said, _ = imported(f"processes:\n{others}  web: {{command: y, depends_on: {{{waits}}}}}\n")
+
+    assert data["processes"]["web"]["after"] == [
+        "a@started",
+        "b@ready",
+        "c@completed",
+        "d@succeeded",
+        "e@ready",
+    ]
+    assert "web: does not wait for z, which is not here" in said
+
+
+def test_tasks():
+    """What others wait for to succeed, and that is nothing but a command, is a task."""
+    data, _, services = imported(
+        "processes:\n  migrate: {command: make migrate, working_dir: sub}\n"
+        "  web: {command: y, depends_on: {migrate: {condition: process_completed_successfully}}}\n"
+    )
+
+    assert data["tasks"]["migrate"]["exec"] == "make migrate"
+    assert services["migrate"].policy.task
+
+
+def test_environment_list_and_map():
+    """A list as process-compose has it, a mapping too; values keep their text, `=` and all."""
+    listed, _, _ = one("command: x\nenvironment: ['DB=postgres://h/d?a=b', 'Y=no', 'E=']")
+    mapped, _, _ = one("command: x\nenvironment: {N: 010, Y: no}", head="environment: [N=1, TOP=t]\n")
+
+    assert listed["environment"] == {"DB": "postgres://h/d?a=b", "Y": "no", "E": ""}
+    assert mapped["environment"] == {"N": "010", "TOP": "t", "Y": "no"}
+
+
+def test_port():
+    """PORT is where the search begins; a probe of it needs no number; who has no PORT is given none."""
+    text = "command: serve $${PORT}\nenvironment: [PORT=47200]\nreadiness_probe: {http_get: {port: '47200'}}"
+    keys, _, service = one(text)
+
+    assert keys["ports"] == {"http": {"allocate": 47200}}
+    assert "environment" not in keys
+    assert keys["ready"] == {"http": {"get": {"status": 200}}}
+    assert service.policy.ready.port is None
+    assert one("command: serve")[0]["no-port"] is True
+    assert "no-port" not in one("command: serve $PORT")[0]
+    assert one("command: x\nenvironment: [PORT=auto]")[1] == ["web: its PORT is devport's"]
+
+
+def test_same_port_twice():
+    """Two that want the same number cannot both insist on it."""
+    data, _, _ = imported(
+        "processes:\n  a: {command: x, environment: [PORT=80]}\n  b: {command: y, environment: [PORT=80]}\n"
+    )
+    alone, _, _ = imported("processes:\n  a: {command: x, environment: [PORT=80]}\n")
+
+    assert "strict-ports" not in data
+    assert alone["strict-ports"] is True
+
+
+def test_dollars():
+    """`$$` is a dollar; what was replaced when the file was read is replaced by the shell."""
+    keys, said, _ = one(
+        'command: echo $$HOME $$$$ ${USER:-me} $PLAIN\nenvironment: ["URL=http://${HOST:-x}/$$a", "F=$$5"]'
+    )
+
+    assert keys["exec"] == "export URL=http://\"${HOST:-x}\"'/$a'\necho $HOME $$ ${USER:-me} $PLAIN".replace(
+        "'/$a'", "/'$'a"
+    )
+    assert keys["environment"] == {"F": "$5"}
+    assert said == ["web: command: ${USER:-me} is replaced by its shell, when it starts"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", keys["exec"].partition("\n")[0] + '; printf %s "$URL"'],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"HOST": "h ost"},
+    )
+    assert done.stdout == "http://h ost/$a"
+
+
+def test_devports_own_references():
+    """What looks like devport's `${db.port}` is text."""
+    _, _, service = one("shell: 'echo ${db.port}'", kind="procs")
+
+    assert service.command[2] == "echo $${db.port}"
+
+
+def test_templates():
+    """Variables and texts in `{{ }}` are replaced; what is left is told of; entrypoint has none."""
+    keys, said, _ = one(
+        "command: 'echo {{.NAME}} {{ \"{{x}}\" }} {{.NOPE}} {{.PC_REPLICA_NUM}}'\n"
+        "vars: {NAME: mine}\nenvironment: ['A={{ .TOP }}']",
+        head="vars: {NAME: top, TOP: 7}\n",
+    )
+
+    assert keys["exec"] == "echo mine {{x}} {{.NOPE}} 0"
+    assert keys["environment"] == {"A": "7"}
+    assert said == ["web: the template {{.NOPE}} in command is not carried over"]
+    assert one("entrypoint: [echo, '{{.X}}']")[0]["exec"] == "exec echo '{{.X}}'"
+    assert one("command: 'docker {{.ID}}'\nis_template_disabled: yes")[0]["exec"] == "docker {{.ID}}"
+
+
+def test_shells():
+    """A command is bash's, unless the file says otherwise."""
+    assert one("command: x")[2].command[0] == "bash"
+    assert (
+        one("command: x", head="shell: {shell_command: /bin/sh, shell_argument: -c}\n")[2].command[0]
+        == "/bin/sh"
+    )
+
+
+def test_replicas():
+    """They are written down one by one, counted from 0, and all are waited for."""
+    data, _, _ = imported(
+        "processes:\n  w: {command: 'run {{.PC_REPLICA_NUM}}', replicas: 11, namespace: [a, default]}\n"
+        "  x: {command: y, depends_on: {w: {condition: process_started}}}\n"
+    )
+
+    assert [*data["processes"]][:2] == ["w-00", "w-01"]
+    assert data["processes"]["w-10"]["exec"] == "run 10"
+    assert len(data["processes"]["x"]["after"]) == 11
+    assert len(data["groups"]["a"]) == 11
+
+
+def test_namespaces():
+    """They are groups; one that has the name of a service gets another."""
+    data, _, _ = imported(
+        "processes:\n  web: {command: a, namespace: web}\n  db: {command: b, namespace: 'my back'}\n"
+    )
+
+    assert data["groups"] == {"web-group": ["web"], "my-back": ["db"]}
+
+
+@pytest.mark.parametrize(
+    ("keys", "starts"),
+    [
+        ("disabled: yes", False),
+        ('is_disabled: "false"\ndisabled: true', True),
+        ('is_disabled: "true"', False),
+    ],
+)
+def test_disabled(keys, starts):
+    """`is_disabled` is a text, and beats `disabled`."""
+    assert one(f"command: x\n{keys}")[0].get("start", True) is starts
+
+
+def test_probes():
+    """Times in seconds; a text of a line is no regular expression; other machines are not asked."""
+    ready = one(
+        "command: x\nreadiness_probe: {exec: {command: 'a $$B', working_dir: s b}, period_seconds: 2}"
+    )[0]
+    live = one("command: x\nliveness_probe: {http_get: {port: 8080, path: x}, timeout_seconds: 0}")[0]
+    line = one("command: x\nready_log_line: 'on [::1]:80 (a.b)'")[2]
+    far = one("command: x\nreadiness_probe: {http_get: {host: google.com, scheme: https}}")
+
+    assert ready["ready"] == {"exec": "cd 's b' && a $B", "period": 2}
+    assert live["live"] == {"http": {"get": {"port": 8080, "path": "/x", "status": 200}}}
+    assert line.policy.ready.pattern == r"on \[::1\]:80 \(a\.b\)"
+    assert "ready" not in far[0]
+    assert far[1] == [
+        "web: readiness_probe is not carried over: it asks https://google.com:443, and devport asks this machine only"
+    ]
+
+
+def test_shutdown():
+    """A number for a signal; what devport does not do is told of."""
+    keys, said, _ = one(
+        "command: x\nshutdown: {signal: 2, timeout_seconds: 9, command: halt $$X, send_keys: q}"
+    )
+
+    assert keys["stop"] == {"exec": "halt $X", "signal": 2, "timeout": 9}
+    assert said == ["web: shutdown: send_keys is not carried over"]
+
+
+def test_daemon():
+    """One whose state can be seen is external; of another one it is said."""
+    seen = one("command: x\nis_daemon: true\nreadiness_probe: {exec: {command: y}}")[2]
+    _, said, unseen = one("command: x\nis_daemon: true")
+
+    assert seen.policy.external
+    assert not unseen.policy.external
+    assert said[0].startswith("web: is_daemon is not carried over: ")
+
+
+def test_folders_and_watch():
+    """Env files and watched folders lie below the working folder."""
+    keys, said, _ = one(
+        "command: x\nworking_dir: ./src\nenv_file: ../a.env\n"
+        "watch: {paths: [{path: lib, include: ['*.py', 'x/*.c'], exclude: [tmp]}], debounce: 500ms, cascade: no}"
+    )
+
+    assert (keys["cwd"], keys["env"]) == ("./src", ["a.env"])
+    assert keys["watch"] == {"paths": ["src/lib"], "extensions": ["py"], "ignore": ["tmp"]}
+    assert said == [
+        "web: watch: include: x/*.c is not carried over",
+        "web: watch: cascade is not carried over",
+    ]
+
+
+def test_what_is_lost():
+    """Keys that devport has nothing for are named, one line each; those of users are not."""
+    _, said, _ = one(
+        "command: x\nschedule: {cron: '* * * * *'}\nextends: other\nx-mine: 1\nlog_location: a.log",
+        head="extends: base.yaml\nlog_level: info\nx-top: {}\nis_strict: true\n",
+    )
+
+    assert said == [
+        "extends is not carried over: merge the files first",
+        "log_level is not carried over",
+        "is_strict is not carried over",
+        "web: schedule is not carried over",
+        "web: extends is not carried over",
+        "web: log_location is not carried over",
+    ]
+
+
+@given(
+    texts=st.lists(TEXTS.filter(bool), min_size=1, max_size=3),
+    environment=st.dictionaries(st.just("V"), TEXTS),
+)
+@QUICK
+@pytest.mark.parametrize("format_", [to_process_compose, to_mprocs])
+def test_round_trip(format_, texts, environment):
+    """What devport exported comes back: the words and the values."""
+    unit = export_projects.unit(
+        "web", ("/usr/bin/printf", "%s\\0", *texts), cwd="/tmp", environment=environment
+    )
+    (file,) = format_.render(Plan("demo", "/tmp", (unit,)))
+    _, _, services = imported(file.content)
+    [shell, _, script] = services["web"].command
+    script = script.replace("$${db.port}", "${db.port}")
+
+    assert shell in {"/bin/sh", "bash"}
+    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True, env={})
+    assert done.stdout == b"".join(text.encode() + b"\0" for text in texts)
+    values = {
+        name: value.replace("$${db.port}", "${db.port}")
+        for name, value in services["web"].environment.items()
+    }
+    assert values == {**environment, "PS": "web"}
+
+
+# mprocs
+
+
+def test_mprocs():
+    """A text, words, a mapping, nothing; what is lost is named."""
+    data, said, services = imported(
+        "procs:\n  a: echo $PORT\n  b: [echo, $PORT, it's]\n  c: null\n"
+        "  d: {shell: x, cwd: <CONFIG_DIR>/sub, env: {PORT: '3000', Y: 'no', GONE: null}, add_path: bin,\n"
+        "      deps: [a], stop: {send-keys: ['<C-c>']}, autorestart: yes, autostart: no, log: true}\n"
+        "server: 127.0.0.1:4050\n"
+    )
+    d = data["processes"]["d"]
+
+    assert data["processes"]["b"]["exec"] == "exec echo '$PORT' 'it'\"'\"'s'"
+    assert d["exec"] == 'unset GONE\nexport PATH="$PATH":"$PWD"/bin\nx'
+    assert (d["cwd"], d["environment"], d["after"]) == ("sub", {"Y": "no"}, ["a@started"])
+    assert (d["stop"], d["start"]) == ({"signal": "INT"}, False)
+    assert services["d"].restart._replace(reset_after=0)[:5] == ("on_failure", None, None, 0.0, 0.0)
+    assert services["a"].restart.on == "never"
+    assert said == [
+        "server is not carried over",
+        "c: is nothing there, and nothing here",
+        "d: log is not carried over",
+    ]
+
+
+@pytest.mark.parametrize(("system", "program"), [("linux", "ls"), ("macos", "open")])
+def test_select(system, program):
+    """A choice by the system is made."""
+    text = "procs:\n  a: {cmd: {$select: os, linux: [ls], $else: [open]}}\n"
+
+    assert imported(text, system)[0]["processes"]["a"]["exec"] == f"exec {program}"
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("SIGINT", {"signal": "INT"}),
+        ("SIGTERM", None),
+        ("hard-kill", {"signal": "KILL"}),
+        ("{cmd: halt}", {"exec": "halt"}),
+        ("{send-keys: [q, q]}", None),
+    ],
+)
+def test_stop(written, found):
+    """Each way to stop; typing is none of devport's."""
+    keys, said, _ = one(f"shell: x\nstop: {written}", kind="procs")
+
+    assert keys.get("stop") == found
+    assert any("types nothing" in line for line in said) == ("keys" in written)
+
+
+# compose
+
+
+def test_compose():
+    """The commands; what is the image's is said."""
+    data, said, services = imported(
+        "name: shop\nservices:\n  db: {image: postgres}\n  web:\n    build: .\n"
+        '    command: serve -b ${PORT:-80} $$X "a b"\n'
+        "    environment: [A=1, B, 'C=pg://${U}@h', PORT=8080, 'D=$$5']\n"
+        "    depends_on: {db: {condition: service_healthy}, mig: {condition: service_completed_successfully}}\n"
+        "    healthcheck: {test: [CMD-SHELL, 'curl localhost:$$PORT'], interval: 1m30s, retries: 5}\n"
+        "    restart: unless-stopped\n    ports: ['80:80']\n    stop_grace_period: 1m\n    profiles: [dev]\n"
+        "    env_file: [a.env, {path: ./b.env, required: false}]\n    working_dir: /app\n"
+        "  mig: {command: [./m, up], depends_on: [web2]}\n  web2: {command: x, restart: 'on-failure:3'}\n"
+        "volumes: {data: {}}\n"
+    )
+    web = data["processes"]["web"]
+
+    assert web["exec"] == "export C=pg://\"${U}\"@h\nexec serve -b \"${PORT:-80}\" '$'X 'a b'"
+    assert web["environment"] == {"A": "1", "D": "$5"}
+    assert web["ready"] == {
+        "exec": "curl localhost:$PORT",
+        "period": 90,
+        "probe-timeout": 30,
+        "failure-threshold": 5,
+    }
+    assert (web["after"], web["env"], web["stop"]) == (["mig@succeeded"], ["a.env", "b.env"], {"timeout": 60})
+    assert (web["restart"], web["start"], data["groups"]) == (
+        {"on": "always", "max": None},
+        False,
+        {"dev": ["web"]},
+    )
+    assert services["web2"].restart.max == 3
+    assert services["mig"].policy.task
+    assert said == [
+        "volumes is not carried over",
+        "db: is left out: it has no command: what its image runs is not known",
+        "web: build is not carried over: it runs on this machine, with what is installed here",
+        "web: ports is not carried over: it listens on this machine, on its own PORT if it asks for it",
+        "web: working_dir is not carried over: /app is a folder of the image",
+        "web: does not wait for db, which is not here",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "found"),
+    [
+        ("command: sh -c 'a && b'", "a && b"),
+        ("command: [sh, -c, 'echo $$HOME']", "echo $HOME"),
+        ("entrypoint: [e, x]\ncommand: y z", "exec e x y z"),
+        ("command: ['a b', $X]", "exec 'a b' \"${X}\""),
+    ],
+)
+def test_compose_commands(keys, found):
+    """Words, given to no shell, unless they name one."""
+    assert one(keys, kind="services")[0]["exec"] == found
+
+
+# variables
+
+
+@given(text=TEXTS)
+@QUICK
+def test_word(text):
+    """A text without variables is one word of a shell, as it is."""
+    doubled = text.replace("$", "$$")
+
+    assert words.plain(doubled, words.BARE) == words.plain(doubled, words.BRACES) == text
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"printf %s {words.word(doubled, words.BARE)}"], capture_output=True, check=True
+    )
+    assert done.stdout == text.encode()
