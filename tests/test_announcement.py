@@ -53,7 +53,7 @@ def test_started_with_port():
 @pytest.mark.parametrize("status", [0, 1, 255])
 def test_exited(status):
     """An end by itself is told with its status."""
-    assert say(up(), exited(status)) == (
+    assert say(up(on="never"), exited(status)) == (
         f"exited with status {status}",
         {"event": "exited", "status": status},
     )
@@ -62,7 +62,7 @@ def test_exited(status):
 @pytest.mark.parametrize(("number", "name"), [(15, "SIGTERM"), (9, "SIGKILL"), (11, "SIGSEGV")])
 def test_killed_by(number, name):
     """A death by signal is told by the signal's name, and for programs as a shell has it."""
-    assert say(up(), exited(-number)) == (
+    assert say(up(on="never"), exited(-number)) == (
         f"was killed by {name}",
         {"event": "exited", "status": 128 + number},
     )
@@ -70,7 +70,26 @@ def test_killed_by(number, name):
 
 def test_exited_while_starting():
     """An end before it was ready is told in the same words."""
-    assert say(up(probed=True), exited(3)) == ("exited with status 3", {"event": "exited", "status": 3})
+    assert say(up(probed=True, on="never"), exited(3)) == (
+        "exited with status 3",
+        {"event": "exited", "status": 3},
+    )
+
+
+def test_exited_to_come_back():
+    """What is started again after a while says when, so that the silence is no riddle."""
+    assert say(up(delay=2.0), exited(3)) == (
+        "exited with status 3, restarts in 2 s",
+        {"event": "exited", "status": 3, "retry_in": 2.0},
+    )
+
+
+def test_stopped_to_come_back():
+    """The same where devport ended it for a fault."""
+    assert say(up(unhealthy()), exited(-15)) == (
+        "stopped, restarts in 1 s",
+        {"event": "stopped", "status": 143, "retry_in": 1.0},
+    )
 
 
 def test_exited_leaving_others():
@@ -104,8 +123,8 @@ def test_did_not_start():
     made.handle(UP, 0)
 
     assert say(made, spawn_failed(127, "cannot run x: Permission denied"), pid=None) == (
-        "did not start: cannot run x: Permission denied",
-        {"event": "failed", "reason": "cannot run x: Permission denied", "status": 127},
+        "did not start: cannot run x: Permission denied, restarts in 1 s",
+        {"event": "failed", "reason": "cannot run x: Permission denied", "status": 127, "retry_in": 1.0},
     )
 
 
@@ -157,7 +176,7 @@ def test_killing_on_request():
     assert say(up(DOWN), DOWN) is None
 
 
-@pytest.mark.parametrize("wishes", [(DOWN,), (RESTART,), (DOWN, DOWN), (unhealthy(),)])
+@pytest.mark.parametrize("wishes", [(DOWN,), (RESTART,), (DOWN, DOWN)])
 @pytest.mark.parametrize(("status", "shells"), [(0, 0), (3, 3), (-15, 143)])
 def test_stopped(wishes, status, shells):
     """An end that devport brought about is `stopped`, whatever comes after it."""

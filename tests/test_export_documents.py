@@ -59,8 +59,11 @@ def text(format_, *units, **given):
 
 
 def undo_process_compose(found):
-    """A text as process-compose has it after its templates; dollars are dealt with before."""
-    return found.replace('{{ "{{" }}', "{{")
+    """A text as process-compose has it after its templates, of which there is one kind; dollars come first."""
+    *before, last = found.split('{{ "{{" }}')
+    assert [part for part in before if part.endswith("{")] == []
+    assert [part for part in (*before, last) if "{{" in part] == []
+    return "{{".join((*before, last))
 
 
 def read_process_compose(one):
@@ -68,7 +71,7 @@ def read_process_compose(one):
     content = text(process_compose, one)
     assert re.search(r"(?<!\$)\$(\$\$)*(?!\$)", content) is None  # every dollar is one of two
     process = yaml.safe_load(content.replace("$$", "$"))["processes"][one.name]
-    words = process.get("entrypoint") or ["/bin/sh", "-c", process["command"]]
+    words = process.get("entrypoint") or ["/bin/sh", "-c", undo_process_compose(process["command"])]
     pairs = [undo_process_compose(pair).partition("=") for pair in process["environment"]]
     return words, {name: value for name, _, value in pairs}, undo_process_compose(process["working_dir"])
 

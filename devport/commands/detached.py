@@ -158,13 +158,16 @@ def _service(context: Context, arguments: Arguments, command: tuple[str, ...]) -
 
 def say(context: Context, outcomes: Sequence[background.Outcome]) -> int:
     """Tell what ran already and what does not run as it should; returns the status."""
+    running = [one for one in outcomes if not one.fresh and not one.error]
+    if len(running) > 1:  # the table that follows says where
+        context.say(f"devport: {', '.join(one.record.label for one in running)} run already")
     for one in outcomes:
         beginning = f"cannot start {one.record.label}: "
         if one.error and not one.fresh and one.holder is not None:
             context.say(f"devport: {one.record.label} is already running, and fails: {one.error}")
         elif one.error:
             context.say(f"devport: {beginning}{one.error.removeprefix(beginning)}")
-        elif not one.fresh:
+        elif running == [one]:
             context.say(f"devport: {one.record.label} is already running: {one.holder}")
     return ExitStatus.FAILED if any(one.error for one in outcomes) else ExitStatus.OK
 

@@ -104,7 +104,10 @@ def _plan(context: Context, arguments: Arguments, names: Sequence[str]) -> Plan:
     return Plan(
         app_name(arguments, project),
         project.root,
-        tuple(map(unit, launch.for_export(context, project, services, options))),
+        tuple(
+            _with_shell(unit(one), arguments.text("--shell"))
+            for one in launch.for_export(context, project, services, options)
+        ),
         user=_user(arguments),
         log=None if (log := arguments.text("--log")) is None else context.path(log),
         shell=arguments.text("--shell") or "/bin/sh",
@@ -141,6 +144,10 @@ def unit(one: launch.Launch) -> Unit:
         service,
         service.restart or BACKGROUND_RESTART,
     )
+
+
+def _with_shell(found: Unit, shell: str | None) -> Unit:
+    return found if shell is None or found.text is None else found._replace(argv=(shell, "-c", found.text))
 
 
 def app_name(arguments: Arguments, project: Project) -> str:

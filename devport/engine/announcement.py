@@ -18,10 +18,19 @@ class Announcement(NamedTuple):
     fields: dict[str, object]
 
 
-def announcement(  # noqa: PLR0911 - one line for each thing there is to say
+def announcement(transition: Transition, port: int | None) -> Announcement | None:
+    """What to say of `transition`; None where it is nobody's business. `port` is the service's PORT."""
+    said = _announcement(transition, port)
+    lifecycle = transition.job.lifecycle
+    if said is None or lifecycle.state is not State.BACKOFF:
+        return said
+    delay = lifecycle.budget.delay
+    return Announcement(f"{said.text}, restarts in {delay:g} s", {**said.fields, "retry_in": delay})
+
+
+def _announcement(  # noqa: PLR0911 - one line for each thing there is to say
     transition: Transition, port: int | None
 ) -> Announcement | None:
-    """What to say of `transition`; None where it is nobody's business. `port` is the service's PORT."""
     job, before, event = transition
     lifecycle, state = job.lifecycle, job.lifecycle.state
     if event.kind is Kind.SPAWNED and job.process is not None:

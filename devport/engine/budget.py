@@ -17,6 +17,7 @@ class Budget:
     def __init__(self, policy: RestartPolicy) -> None:
         self.policy = policy
         self.failures = 0
+        self.delay = 0.0  # of the last restart, in seconds
         self._spent: deque[float] = deque()  # when, within the policy's window
 
     def renew(self) -> None:
@@ -39,6 +40,6 @@ class Budget:
             return None
         if policy.max is not None:
             self._spent.append(now)
-        delay = min(policy.max_delay, policy.delay * 2.0 ** min(self.failures, MOST_DOUBLINGS))
+        self.delay = min(policy.max_delay, policy.delay * 2.0 ** min(self.failures, MOST_DOUBLINGS))
         self.failures += 1
-        return delay
+        return self.delay

@@ -217,7 +217,8 @@ class Control:
         for waiter, _, _ in self._waiters:
             waiter.observe(transition)
         self._settle()
-        if job.lifecycle.state is not before:
+        # One that has a probe is starting before and after its spawn, and may be waited for until then.
+        if job.lifecycle.state is not before or transition.event.kind is Kind.SPAWNED:
             for stream in [one for one in self._streams if job in one.jobs]:
                 stream.client.send({"id": stream.id, **self._statuses.event(transition)})
         self._listen(True)

@@ -86,9 +86,9 @@ def _launch(context: "Context", records: Sequence[Record], *, windows: bool) -> 
     try:
         results = background.launch(context, records, windows=windows)
     except DevportError as error:
-        return {one.hash: refused(one, "restart", error.message) for one in records}
+        return {one.hash: refused(one, "start", error.message) for one in records}
     return {
-        one.record.hash: refused(one.record, "restart", one.error)
+        one.record.hash: refused(one.record, "start", one.error)
         if one.error
         else Outcome(one.record, "started")
         for one in results

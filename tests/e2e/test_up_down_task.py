@@ -320,7 +320,7 @@ def test_up_detached_is_start_detached(shop):
     done = shop.call("up", "-d", "--no-tmux")
 
     assert done.status == 0
-    assert b"db is already running" in done.errors
+    assert b"db, api, web run already" in done.errors
     after = {name: row["pid"] for name, row in shop.ls("--active").items()}
     assert {name: after[name] for name, pid in before.items() if pid} == {
         name: pid for name, pid in before.items() if pid and name != "migrate"
@@ -548,7 +548,7 @@ processes:
     )
     shell = at_terminal(house, "shell", "--no-tmux")
 
-    shell.expect(rb"cannot restart bad: ")
+    shell.expect(rb"cannot start bad: ")
     shell.expect(rb"cannot open a shell: ")
     assert shell.finish() == 1
     assert running(house) == ""

@@ -436,6 +436,22 @@ def test_events(lab):
     assert caller.silent()
 
 
+def test_events_of_a_probed_service(lab):
+    """Its spawn is told, although it is starting before and after: somebody may wait for its start alone."""
+    lab.jobs["web"].lifecycle.probed = True
+    caller = lab.connect()
+    caller.ask(id=5, do="events", services=["web"])
+
+    lab.tell("web", UP)
+
+    heard = [caller.hear() for _ in range(2)]
+    assert [(one["event"], one["state"], one["begun"]) for one in heard] == [
+        ("up", "starting", False),
+        ("spawned", "starting", True),
+    ]
+    assert caller.silent()
+
+
 # logs
 
 
