@@ -97,7 +97,9 @@ def test_g15_errors_are_cleared(plain):
     """An error of the last life is gone with the next, of a service without a port too."""
     gate = plain.project / "gate"
     row = plain.start(
-        "web", shell('test -e "$1" && exec sleep 1000; exit 3', gate), "--no-port", "--restart", "never"
+        "web",
+        shell('test -e "$1" && exec sleep 1000; sleep 0.3; exit 3', gate),  # later is no failed start
+        *("--no-port", "--restart", "never"),
     )
     plain.ended(row["hash"])
     assert plain.row("web")["error"] == "exited with status 3"
