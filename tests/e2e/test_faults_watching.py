@@ -14,8 +14,8 @@ from support.running import DEVPORT, need
 frame, window = frames.frame, frames.window
 
 FOREVER = "exec sleep 1000"
-SLOW = "trap 'echo TERM >> terms; sleep 0.5; exit 0' TERM; echo $$ >> runs; while :; do sleep 0.02; done"
-"""Takes half a second to end."""
+SLOW = "trap 'echo TERM >> terms; sleep 1; exit 0' TERM; echo $$ >> runs; while :; do sleep 0.02; done"
+"""Takes a second to end."""
 
 
 def test_f84_own_doing(frame):
@@ -99,7 +99,7 @@ def test_f85_change_while_it_stops(frame):
     for number in range(5):
         frame.devport.write("src/a.py", f"more {number}")
     frame.marked("runs", 2)
-    procs.elapse(0.6)
+    procs.elapse(0.4)
     assert (len(frame.marks("runs")), len(frame.marks("terms"))) == (2, 1)
     frame.down()
 

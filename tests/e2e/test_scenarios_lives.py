@@ -94,15 +94,27 @@ def test_a42_one_grace_for_all(frame):
     assert 0.9 < time.monotonic() - began < 1 + 2.9  # not 2, and not 8 graces
 
 
+ENDING = "trap 'echo TERM >> terms; until [ -e go ]; do sleep 0.02; done; exit 0' TERM"
+"""Whoever is told to end does so only when it is let go."""
+
+
+def stopped_meanwhile(frame):
+    """`devport stop web` arrives while the end that is under way is held up."""
+    frame.marked("terms", 1)
+    stop = frame.devport.spawn([DEVPORT, "stop", "web"])
+    procs.elapse(1)
+    frame.devport.write("go", "")
+    assert stop.finish() == 0
+
+
 def test_a43_stop_while_a_restart_is_in_flight(frame):
     """A43: the old life takes its time to end; a stop in between leaves no new one."""
-    slow = f"trap 'echo TERM >> terms; sleep 0.4; exit 0' TERM; {mark('runs')}; while :; do sleep 0.02; done"
-    frame.write({"web": {"exec": slow, "stop": {"timeout": 30}}, "other": FOREVER})
+    script = f"{ENDING}; {mark('runs')}; {IDLE}"
+    frame.write({"web": {"exec": script, "stop": {"timeout": 30}}, "other": FOREVER})
     frame.up()
     frame.marked("runs", 1)
     restart = frame.devport.spawn([DEVPORT, "restart", "web"])
-    frame.marked("terms", 1)
-    frame.do("stop", "web")
+    stopped_meanwhile(frame)
     restart.finish()
 
     assert frame.row("web")["state"] == "stopped"
@@ -113,13 +125,11 @@ def test_a43_stop_while_a_restart_is_in_flight(frame):
 def test_a44_stop_while_the_rest_is_cleaned_up(frame):
     """A44: it has crashed, what it left behind still ends: a stop then is the end, not a restart."""
     # Not ended by the hangup that the end of a terminal's leader is.
-    left = f"trap '' HUP; trap 'echo TERM >> terms; sleep 0.4; exit 0' TERM; {mark('ups')}; {IDLE}"
-    frame.devport.write("left.sh", left)
+    frame.devport.write("left.sh", f"trap '' HUP; {ENDING}; {mark('ups')}; {IDLE}")
     script = f"{mark('runs')}; sh left.sh & while [ ! -e ups ]; do sleep 0.02; done; exit 3"
     frame.write({"web": {"exec": script, "restart": {"delay": 0}, "stop": {"timeout": 30}}, "other": FOREVER})
     frame.up()
-    frame.marked("terms", 1)
-    frame.do("stop", "web")
+    stopped_meanwhile(frame)
 
     assert frame.row("web")["state"] == "stopped"
     frame.down()
