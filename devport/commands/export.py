@@ -1,6 +1,6 @@
 """Write the project's entries as files for another manager.
 
-usage: devport export [options] FORMAT [LOCATION] [--] [NAME...]
+usage: devport export [options] [--] FORMAT [LOCATION] [NAME...]
 
 FORMAT is one of tmux, systemd, supervisord, runit, launchd, upstart,
 process-compose, mprocs, procfile, compose, kubernetes and nomad. The files

@@ -111,7 +111,7 @@ class Target:
         try:
             with open(encode(self._at(path)), "rb") as stream:
                 return stream.read().decode("utf-8", "surrogateescape")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise DevportError(f"cannot read {printable(self._at(path))}: {error.strerror}") from error
