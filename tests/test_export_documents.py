@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support import export_projects
 
@@ -59,7 +59,7 @@ def text(format_, *units, **given):
 
 
 def undo_process_compose(found):
-    """A text as process-compose has it after its templates, of which there is one kind; dollars come first."""
+    """A text as process-compose has it after its templates, of which there is one kind; dollars first."""
     *before, last = found.split('{{ "{{" }}')
     assert [part for part in before if part.endswith("{")] == []
     assert [part for part in (*before, last) if "{{" in part] == []
@@ -135,6 +135,8 @@ def hcl_text(quoted):
 
 
 @given(found=TEXTS)
+@example("%{if}")
+@example("$${x}")
 @QUICK
 def test_hcl_text(found):
     """Any text, and nothing in it is a template."""
@@ -157,6 +159,14 @@ def test_nomad(words, environment):
     )
     assert done == b"".join(encode(word) + b"\0" for word in words)
     assert {encode(f"{k}={v}") for k, v in environment.items()} <= {*told.split(b"\0")}
+
+
+def test_nomad_replaces_nothing():
+    """What Nomad would replace is in no value that it is given."""
+    content = text(nomad, unit(("x",), {"A": "${NOMAD_DC}", "with.dot": "b", "C": "$D {"}))
+    block = content.partition("env = {")[2].partition("}\n")[0]
+
+    assert re.findall(r'"(.*)" = "(.*)"', block) == [("C", "$D {"), ("PS", "web")]
 
 
 @given(found=TEXTS)

@@ -20,6 +20,11 @@ class Budget:
         self.delay = 0.0  # of the last restart, in seconds
         self._spent: deque[float] = deque()  # when, within the policy's window
 
+    @property
+    def limit(self) -> str:
+        """What it allows, in words."""
+        return "1 restart" if self.policy.max == 1 else f"{self.policy.max} restarts"
+
     def renew(self) -> None:
         """Somebody asked for the service: nothing has happened yet."""
         self.failures = 0

@@ -264,12 +264,7 @@ class Lifecycle:
             return []
         by_itself = self.state in {State.STARTING, State.READY}
         if self.external and not event.leftovers:
-            if by_itself and event.status in self.restart.success:
-                return [] if self.probed else self._ready(now)
-            if self.state is State.STOPPING:
-                return [Action(self.stop_signal)]  # what the command had brought up until now
-            if by_itself or self.state is State.KILLING:  # the same for a command that failed
-                return self._bring_down(event, now, by_itself=by_itself)
+            return self._brought_up(event, now)
         self.status = event.status
         if by_itself:
             self._forgive(now)
@@ -279,12 +274,16 @@ class Lifecycle:
             return self._settle(now)
         return self._stop(now, Cause.ENDED) if by_itself else []
 
-    def _bring_down(self, event: Event, now: float, *, by_itself: bool) -> list[Action]:
-        """The command that brings something up ended badly: take down what it had brought up until then."""
+    def _brought_up(self, event: Event, now: float) -> list[Action]:
+        """The command that brings something up has ended; where that was no success, take it down again."""
+        if self.state is State.STOPPING:
+            return [Action(self.stop_signal)]
+        if self.state is not State.KILLING:
+            if event.status in self.restart.success:
+                return [] if self.probed else self._ready(now)
+            self.cause, self.fault = Cause.ENDED, describe(event.status)
         self.status = event.status
-        if by_itself:
-            self.fault = describe(event.status)
-        return self._stop(now, Cause.ENDED if by_itself else self.cause)
+        return self._stop(now, self.cause)
 
     def _timeout(self, now: float) -> list[Action]:
         if self.deadline is None or now < self.deadline:
@@ -347,9 +346,5 @@ class Lifecycle:
         if (delay := self.budget.spend(now)) is not None:
             self._enter(State.BACKOFF, now + delay)
             return
-        limit = self.restart.max
-        self.fault = (
-            f"{self.fault or describe(self.status or 0)};"
-            f" given up after {limit} {'restart' if limit == 1 else 'restarts'}"
-        )
+        self.fault = f"{self.fault or describe(self.status or 0)}; given up after {self.budget.limit}"
         self._enter(State.FAILED)

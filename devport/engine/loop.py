@@ -25,7 +25,7 @@ QUIET = 0.05
 LINGER = 0.5
 """Seconds that such a service's output is waited for at most."""
 LONGEST = 86400.0  # seconds of one wait; epoll_wait(2) counts milliseconds, and takes 24 days of them
-LATE = 0.5  # seconds by which a wait may be too long before devport was kept from running
+LATE = 0.5  # seconds by which a turn may take longer than it was to wait before devport was kept from it
 HOARD = 8 << 20
 """Bytes waiting for the reader from which the last words of ended services wait in their pipes."""
 
@@ -64,6 +64,7 @@ class Loop:
         self._guests: dict[Process, Guest] = {}
         self._ready: deque[Job] = deque()  # has output that was not read because the sink was full
         self._suspended = 0.0  # seconds spent stopped, which no deadline shall count
+        self._looked = now()  # when deadlines were last looked at
         self._control = selectors.DefaultSelector()
         self._outputs = selectors.DefaultSelector()
         self._control.register(self._outputs, selectors.EVENT_READ, None)
@@ -112,15 +113,11 @@ class Loop:
     def turn(self, timeout: float | None) -> None:
         """Wait for something to happen, at most `timeout` seconds, and deal with all of it."""
         self._listen(not self.printer.sink.full)
-        began = self.now()
-        happened = self._control.select(0 if self._ready and self._listening else timeout)
-        if timeout is not None and self.now() - began > timeout + LATE:
-            self._excuse(began)
-        for key, _ in happened:
+        for key, _ in self._control.select(0 if self._ready and self._listening else timeout):
             if key.data is not None:
                 key.data()
         self._read_outputs()
-        self._pass_deadlines()
+        self._pass_deadlines(timeout)
         self._settle()
         self.reader.look()
         self._settle()
@@ -143,8 +140,11 @@ class Loop:
             dues.append(due)
         return min(LONGEST, max(0.0, min(dues) - self.now())) if dues else None
 
-    def _pass_deadlines(self) -> None:
-        now = self.now()
+    def _pass_deadlines(self, waited: float | None) -> None:
+        began, now = self._looked, self.now()
+        self._looked = now
+        if waited is not None and now - began > waited + LATE:
+            self._excuse(began)
         self._show_partial()
         for job in [job for job, due in self._deadlines.items() if due <= now]:
             self.send(job, TIMEOUT)
