@@ -112,7 +112,7 @@ def obstacle(context: Context, launch: Launch, options: RunOptions, own: Collect
 
 
 def release(context: Context, locks: Mapping[str, Lock]) -> None:
-    """Give the services back, and note that they were up until now; an earlier failure is no news any more."""
+    """Give the services back, and note that they were up until now; earlier failures are no news any more."""
     now = utc(context.wall())
 
     def released(old: Record) -> Record:
