@@ -107,7 +107,7 @@ def test_start_of_a_file(machine):
     assert rows["web"]["url"] == f"https://{rows['web']['hashid']}.{SUFFIX}"
     assert rows["worker"]["url"] is None
     assert len(machine.standin.calls) == count
-    assert "web is already running" in err
+    assert "web, worker run already" in err
 
 
 @pytest.mark.parametrize("fault", ["program", "status", "serve", "key", "api"])
