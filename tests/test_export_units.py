@@ -126,3 +126,20 @@ def test_templates():
     assert {file.path: file.content for file in systemd.render(plan)}["shop-clock.service"] == (
         '[Service]\nExecStart=/bin/sh -c "while :; do date; sleep 60; done"\n'
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "mode"),
+    [
+        (("run", "--token=hunter2"), {"environment": {"TOKEN": "hunter2"}}, 0o600),
+        (("run",), {"environment": {"TOKEN": "hunter2"}}, 0o644),
+        (("run",), {"environment": {"A": "b c"}, "stop": StopPolicy(command=("end", "b c"))}, 0o600),
+        (("web", "8000"), {"environment": {"EMPTY": ""}, "ports": {"http": 8000}}, 0o644),
+    ],
+)
+def test_values_in_commands_are_private(words, given, mode):
+    """What a command without a shell has of the environment is for its owner's eyes as well."""
+    one = unit("web", words, cwd="/srv", **given)
+    modes = {file.path: file.mode for file in systemd.render(Plan("shop", "/srv", (one,)))}
+
+    assert modes["shop-web.service"] == mode

@@ -316,6 +316,21 @@ def test_probes():
     assert line.startswith("web: readiness_probe is not carried over: it asks https://google.com:443, and ")
 
 
+@pytest.mark.parametrize(
+    ("kind", "probe"),
+    [
+        ("processes", "readiness_probe: {exec: {command: a}, failure_threshold: 1000000}"),
+        ("services", "healthcheck: {test: a, retries: 1000000}"),
+    ],
+)
+def test_more_failures_than_devport_counts(kind, probe):
+    """The most that it takes, and the user is told; such files export process-compose writes itself."""
+    keys, said, service = one(f"command: x\n{probe}", kind)
+
+    assert keys["ready"]["failure-threshold"] == service.policy.ready.failure_threshold == 10_000
+    assert said == ["web: ready: gives up after 10000 failures, the most that devport counts"]
+
+
 def test_shutdown():
     """A number for a signal; what devport does not do is told of."""
     keys, said, _ = one(

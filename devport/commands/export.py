@@ -19,6 +19,7 @@ Options:
                         templates that replace the built-in ones
   -n, --dry-run         write nothing, show what would change
   --prune               remove what an earlier export wrote in excess
+  --force               replace files that are there and that no export wrote
 
 Which project and entries:
   -f FILE, --procfile FILE, --file FILE
@@ -35,7 +36,7 @@ Which project and entries:
   -h, --help            show this text
 
 For example:
-  devport export procfile -
+  devport export supervisord -
   devport export systemd ~/.config/systemd/user --app shop
 """
 
@@ -50,7 +51,7 @@ from devport.commands.arguments import Arguments, parse
 from devport.commands.options import run_options
 from devport.context import Context
 from devport.encoding import encode, printable
-from devport.errors import ExitStatus, UsageError
+from devport.errors import DevportError, ExitStatus, UsageError
 from devport.export import formats
 from devport.export.plan import File, Plan, Unit
 from devport.export.target import Changes, Target
@@ -66,14 +67,24 @@ def run(context: Context, argv: Sequence[str]) -> int:
     arguments = parse(__doc__, argv)
     format_, location, names = _words(arguments)
     exporter = formats.find(format_)
-    plan = _plan(context, arguments, names)
+    project = selection.project(arguments, context)
+    plan = _plan(context, arguments, project, names)
     files = exporter.render(plan)
     if location is None:
         return _print(context, arguments, format_, files)
-    target = Target(context.path(location), plan.app, format_)
+    _spare_sources(
+        context, arguments, project, [os.path.join(context.path(location), one.path) for one in files]
+    )
+    target = Target(context.path(location), plan.app, format_, project.root)
     if arguments.flag("--dry-run"):
         context.write(context.stdout, target.diff(files, prune=arguments.flag("--prune")))
         return ExitStatus.OK
+    if not arguments.flag("--force") and (foreign := target.foreign(files)):
+        path = os.path.join(context.path(location), foreign[0])
+        raise DevportError(
+            f"cannot write {printable(path)}: it is there, and no export of {plan.app} wrote it"
+            " (--force replaces it)"
+        )
     _say(context, target.write(files, prune=arguments.flag("--prune")), context.path(location))
     return ExitStatus.OK
 
@@ -87,8 +98,7 @@ def _words(arguments: Arguments) -> tuple[str, str | None, tuple[str, ...]]:
     return format_, None if location == "-" else location, names
 
 
-def _plan(context: Context, arguments: Arguments, names: Sequence[str]) -> Plan:
-    project = selection.project(arguments, context)
+def _plan(context: Context, arguments: Arguments, project: Project, names: Sequence[str]) -> Plan:
     selection.warn(context, project.warnings)
     counts = {
         short: formation.parse_counts(",".join(texts), short)
@@ -116,6 +126,21 @@ def _plan(context: Context, arguments: Arguments, names: Sequence[str]) -> Plan:
         groups=project.groups,
         origin=_origin(context, arguments),
     )
+
+
+def _spare_sources(context: Context, arguments: Arguments, project: Project, paths: Sequence[str]) -> None:
+    """UsageError where one of `paths` is a file that devport reads the project from."""
+    sources = (
+        project.file,
+        os.path.join(project.root, ".env"),
+        *load.env_paths(context, arguments.texts("--env")),
+    )
+    resolved = {os.path.realpath(encode(source)) for source in sources}
+    for path in paths:
+        if os.path.realpath(encode(path)) in resolved:
+            raise UsageError(
+                f"cannot export to {printable(path)}: the project is read from there (name another LOCATION)"
+            )
 
 
 def _origin(context: Context, arguments: Arguments) -> tuple[str, ...]:

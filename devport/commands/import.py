@@ -17,6 +17,7 @@ For example:
 """
 
 import os
+import stat
 import sys
 from collections.abc import Sequence
 
@@ -59,6 +60,8 @@ def _write(path: str, text: str, *, force: bool) -> None:
     try:
         descriptor = os.open(encode(path), flags, 0o600)
         with os.fdopen(descriptor, "wb") as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.fchmod(descriptor, 0o600)  # what is replaced may have been for everybody
             file.write(encode(text))
     except FileExistsError as error:
         raise DevportError(

@@ -147,7 +147,16 @@ def _service(plan: Plan, unit: Unit) -> File:
         "hardening": HARDENING if system else "",
     }
     text = fill(plan, "systemd.service", SERVICE, values)
-    return File(f"{stem}.service", text, PRIVATE if is_odd(unit) else PUBLIC)
+    return File(f"{stem}.service", text, PRIVATE if is_odd(unit) or _tells_values(plan, unit) else PUBLIC)
+
+
+def _tells_values(plan: Plan, unit: Unit) -> bool:
+    """Whether a value stands in its commands: where no shell does, devport has put it there."""
+    policy, ready = unit.service.policy, unit.service.policy.ready
+    words = (*unit.argv, *policy.skip, *unit.service.stop.command, *(ready.command if ready else ()))
+    known = {"", *(str(port) for one in plan.units for port in one.ports.values())}
+    values = {value for name, value in unit.environment.items() if name != "PS"} - known
+    return any(value in word for value in values for word in words)
 
 
 def _description(plan: Plan, unit: Unit) -> str:

@@ -1,7 +1,7 @@
 """Writing an export: files below a folder, a manifest of what was written, a diff of what would change.
 
-Never touches what an earlier export of the same app did not write: the manifest
-`.devport-export-APP-FORMAT.json` has the names and the checksums of its files.
+Never touches, unless it is forced to, what an earlier export of the same project did not write: the manifest
+`.devport-export-APP-FORMAT.json` has the project's folder, and the names and the checksums of its files.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from devport.encoding import encode, printable
+from devport.encoding import decode, encode, printable
 from devport.errors import DevportError
 from devport.export.plan import PRIVATE, File
 
@@ -28,10 +28,10 @@ class Changes(NamedTuple):
 
 
 class Target:
-    """The folder `location` for exports of `app` in `format_`."""
+    """The folder `location` for exports of `app`, the project in the folder `root`, in `format_`."""
 
-    def __init__(self, location: str, app: str, format_: str) -> None:
-        self.location = location
+    def __init__(self, location: str, app: str, format_: str, root: str = "") -> None:
+        self.location, self.root = location, root
         self._manifest = f".devport-export-{app}-{format_}.json"
 
     def diff(self, files: Sequence[File], *, prune: bool = False) -> str:
@@ -54,6 +54,15 @@ class Target:
             line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in said
         )
 
+    def foreign(self, files: Iterable[File]) -> list[str]:
+        """Those of `files` whose place is taken by something else that no export of this project wrote."""
+        known = self._known()
+        return [
+            file.path
+            for file in files
+            if file.path not in known and self._read(file.path) not in {None, file.content}
+        ]
+
     def write(self, files: Sequence[File], *, prune: bool = False) -> Changes:
         """Write `files`, each as a whole or not at all; with `prune` remove what is not among them any more.
 
@@ -73,10 +82,10 @@ class Target:
             for path in removed:
                 os.unlink(encode(self._at(path)))
                 self._remove_empty(os.path.dirname(path))
-            text = json.dumps({"files": checksums}, indent=1, sort_keys=True) + "\n"
+            text = json.dumps({"files": checksums, "root": self.root}, indent=1, sort_keys=True) + "\n"
             self._put(File(self._manifest, text, PRIVATE))
         except OSError as error:
-            where = printable(str(error.filename or self.location))
+            where = printable(decode(error.filename or encode(self.location)))
             raise DevportError(f"cannot write {where}: {error.strerror}") from error
         return Changes(
             tuple(written),
@@ -119,7 +128,8 @@ class Target:
     def _known(self) -> Checksums:
         """What the last export wrote, and the checksum of each; nothing where the manifest is none."""
         try:
-            files = json.loads(self._read(self._manifest) or "{}").get("files", {})
+            manifest = json.loads(self._read(self._manifest) or "{}")
+            files = manifest.get("files", {}) if manifest.get("root", "") == self.root else {}
         except (ValueError, AttributeError):
             return {}
         return (

@@ -18,6 +18,9 @@ _ORDER = (
 )
 _MENTION = re.compile(r"\$(PORT\b|\{PORT\b)")
 
+MOST_FAILURES = 10_000
+"""The largest `failure-threshold` of a devport.yaml."""
+
 
 class Entry:
     """One service: `keys` are those of devport.yaml, `before` lines of shell that run before its command."""
@@ -70,6 +73,10 @@ class Entry:
             inner = inner.get("get", inner)
             if inner and str(inner.get("port")) == self.environment.get("PORT"):
                 del inner["port"]
+        times = dict(times)
+        if times.get("failure-threshold", 0) > MOST_FAILURES:
+            self.say(f"{key}: gives up after {MOST_FAILURES} failures, the most that devport counts")
+            times["failure-threshold"] = MOST_FAILURES
         self.keys[key] = {**asked, **{name: _number(value) for name, value in times.items()}}
 
 

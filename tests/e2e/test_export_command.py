@@ -132,6 +132,29 @@ def test_wrong_words(project, words, said):
     assert "Traceback" not in done.errors.decode()
 
 
+@pytest.mark.parametrize("words", [(), ("--dry-run",), ("-e", "other")])
+def test_the_projects_own_files_stay(project, words):
+    """The Procfile and the .env that the project consists of are not replaced by an export."""
+    project.write(".env", "TOKEN=a\n")
+    project.write("other", "TOKEN=b\n")
+    done = project.call("export", *words, "procfile", ".")
+
+    assert done.popen.returncode == 2
+    assert "Procfile: the project is read from there" in done.errors.decode()
+    assert (project.project / "Procfile").read_text() == PROCFILE
+    assert (project.project / ".env").read_text() == "TOKEN=a\n"
+
+
+def test_an_env_file_stays(project):
+    """Not the .env of a folder either, where the export is told to read that."""
+    project.write("few/.env", "TOKEN=a\n")
+    done = project.call("export", "-e", "few/.env", "procfile", "few")
+
+    assert done.popen.returncode == 2
+    assert ".env: the project is read from there" in done.errors.decode()
+    assert [path.name for path in (project.project / "few").iterdir()] == [".env"]
+
+
 def test_a_location_that_cannot_be_written(project):
     """One line, status 1."""
     project.write("out", "a file")
@@ -141,3 +164,23 @@ def test_a_location_that_cannot_be_written(project):
     assert "cannot write" in done.errors.decode()
     assert sys.executable
     assert os.path.isfile(project.project / "out")
+
+
+def test_files_of_somebody_else(project):
+    """What no export of this project wrote stays, until --force: not even one of the same name."""
+    path = project.write("out/app.conf", "mine\n")
+    done = project.call("export", "supervisord", "out", "-a", "app")
+    assert done.popen.returncode == 1
+    assert (
+        "app.conf: it is there, and no export of app wrote it (--force replaces it)" in done.errors.decode()
+    )
+    assert path.read_text() == "mine\n"
+    assert project.call("export", "--force", "supervisord", "out", "-a", "app").popen.returncode == 0
+    assert project.call("export", "-p", "7000", "supervisord", "out", "-a", "app").popen.returncode == 0
+    other = project.folder / "other" / "app"
+    other.mkdir(parents=True)
+    (other / "Procfile").write_text("db: sleep 1000\n")
+    done = project.call("export", "supervisord", str(project.project / "out"), cwd=other)
+
+    assert done.popen.returncode == 1
+    assert "no export of app wrote it" in done.errors.decode()

@@ -48,12 +48,14 @@ def test_never_replaces(devport):
     """A file that is there stays, unless --force says otherwise."""
     devport.write("mprocs.yaml", "procs: {a: 'echo hi'}\n")
     devport.write("devport.yaml", "mine")
+    (devport.project / "devport.yaml").chmod(0o644)
     refused = devport.call("import", "mprocs.yaml", "-o", "devport.yaml")
 
     assert refused.status == 1
     assert refused.errors.endswith(b"devport.yaml: it is there already (--force replaces it)\n")
     assert (devport.project / "devport.yaml").read_text() == "mine"
     assert devport.call("import", "mprocs.yaml", "-o", "devport.yaml", "--force").status == 0
+    assert stat.S_IMODE((devport.project / "devport.yaml").stat().st_mode) == 0o600
     assert devport.call("check").status == 0
 
 
