@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from devport.errors import DevportError, UsageError
-from devport.export.plan import PRIVATE, PROGRAM, File, Plan, fill, slug
+from devport.export.plan import PRIVATE, PROGRAM, File, Plan, fill
 from devport.export.target import Changes, Target
 
 WEB, DB = File("web.service", "web\n"), File("units/db.service", "db\n", PRIVATE)
@@ -166,9 +166,3 @@ def test_fill_with_a_word_that_there_is_not():
     """The template and the nearest word are named."""
     with pytest.raises(UsageError, match=r"cannot use template unit: there is no \{\{usr\}\}.*user"):
         fill(PLAN._replace(templates={"unit": "{{usr}}"}), "unit", "", {"user": "x"})
-
-
-@pytest.mark.parametrize(("name", "made"), [("web", "web"), ("web.2", "web-2"), ("a b/ü", "a-b--")])
-def test_slug(name, made):
-    """Letters, digits, dashes and underscores stay."""
-    assert slug(name) == made

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from devport.errors import UsageError
 from devport.model import Dependency, Policy, Project, Service
-from devport.project.graph import MODES, bind, check, closure, cycle, levels, members, select, without
+from devport.project.graph import MODES, bind, closure, cycle, levels, members, started, without
 
 
 def service(name, *after, enable="true", task=False):
@@ -89,23 +89,24 @@ PROJECT = Project("/", "devport.yaml", SHOP, groups={"front": ("web", "mail"), "
         (["seed", "@jobs", "worker"], "before", ["db", "worker", "queue", "seed"]),
     ],
 )
-def test_select(given_names, mode, expected):
+def test_what_names_mean(given_names, mode, expected):
     """Entries, tasks and groups; without names every service that is on, and the tasks that it needs."""
-    assert names(select(PROJECT, given_names, mode)) == expected
+    roots = members(given_names, PROJECT.groups) or started(SHOP)
+
+    assert names(closure(SHOP, roots, mode)) == expected
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("wep", "cannot find wep: no entry is called wep (did you mean web?)"),
         ("@frnt", "cannot find @frnt: no group is called frnt (did you mean front?)"),
         ("@zzz", "cannot find @zzz: no group is called zzz (there is front, jobs)"),
     ],
 )
-def test_unknown_names(name, message):
+def test_unknown_groups(name, message):
     """The nearest word is named."""
     with pytest.raises(UsageError) as caught:
-        select(PROJECT, [name])
+        members([name], PROJECT.groups)
 
     assert caught.value.message == message
 
@@ -132,22 +133,6 @@ def test_members():
 def test_cycle(services, found):
     """The way round, each waiting for the next; a diamond is none."""
     assert cycle(services) == found
-
-
-def test_check():
-    """Both mistakes name the file and the line."""
-    check(SHOP)
-    with pytest.raises(UsageError) as caught:
-        check([service("api", "databse"), service("database")])
-    assert caught.value.message == (
-        "cannot order api (devport.yaml:3): after: no service or task is called databse"
-        " (did you mean database?)"
-    )
-    with pytest.raises(UsageError) as caught:
-        check([service("a", "b"), service("b", "c"), service("c", "a")])
-    assert caught.value.message == (
-        "cannot order a (devport.yaml:1): after: a -> b -> c -> a wait for each other"
-    )
 
 
 def instances(one, count):

@@ -106,8 +106,3 @@ def fill(plan: Plan, name: str, built_in: str, values: Mapping[str, object]) -> 
         if filled.strip() or not re.fullmatch(r"\s*\{\{\w+\}\}\s*", line):
             lines.append(filled)
     return "".join(lines)
-
-
-def slug(name: str) -> str:
-    """`name` for where only letters, digits, `-` and `_` may stand: everything else is a `-`."""
-    return re.sub("[^A-Za-z0-9_-]", "-", name)

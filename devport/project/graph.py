@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
 from devport.errors import UsageError, nearest
-from devport.model import Dependency, Project, Service
+from devport.model import Dependency, Service
 
 SHOWN = 20
 """Entries of a cycle that a message names."""
@@ -17,20 +17,6 @@ Mode = Literal["before", "after", "all", "single"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 """Which others start with those that are meant: before, what they need; after, what needs them; all, both
 (and what the latter need); single, none."""
-
-
-def check(services: Sequence[Service]) -> None:
-    """Raise UsageError for a dependency on nothing, and for entries that wait for each other."""
-    names = {service.entry for service in services}
-    for service in services:
-        for one in service.policy.after:
-            if one.name not in names:
-                hint = nearest(one.name, names)
-                problem = f"no service or task is called {one.name}{hint}"
-                raise UsageError(f"cannot order {service.entry} ({service.source}): after: {problem}")
-    if found := cycle(services):
-        first = next(service for service in services if service.entry == found[0])
-        raise UsageError(f"cannot order {first.entry} ({first.source}): after: {circle(found)}")
 
 
 def circle(entries: Sequence[str]) -> str:
@@ -145,20 +131,6 @@ def members(names: Iterable[str], groups: Groups, option: str = "") -> tuple[str
     return tuple(dict.fromkeys(found))
 
 
-def select(project: Project, names: Sequence[str] = (), mode: Mode = "before") -> tuple[Service, ...]:
-    """The entries that `names` mean (entries, tasks, `@GROUP`; none: a plain start), with what `mode` adds.
-
-    UsageError for a name that there is not.
-    """
-    known = [service.entry for service in project.services]
-    wanted = members(names, project.groups)
-    for name in wanted:
-        if name not in known:
-            hint = nearest(name, known) or f" (there is {', '.join(known[:10])})"
-            raise UsageError(f"cannot find {name}: no entry is called {name}{hint}")
-    return closure(project.services, wanted or started(project.services), mode)
-
-
 def bind(services: Sequence[Service]) -> tuple[Service, ...]:
     """The instances of a run, each waiting for every instance in it of what its entry waits for.
 
@@ -185,7 +157,7 @@ def _bound(service: Service, instances: Mapping[str, Sequence[str]]) -> Service:
 def levels(services: Sequence[Service]) -> tuple[tuple[Service, ...], ...]:
     """`services` in steps: each waits only for those of earlier steps. A stop goes through them backwards.
 
-    Dependencies on others do not count; they name entries or instances. There is no cycle (`check`).
+    Dependencies on others do not count; they name entries or instances. `config` has refused cycles.
     """
     meant: dict[str, set[str]] = {}
     for service in services:
