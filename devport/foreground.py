@@ -122,6 +122,7 @@ class Foreground:
         self.sources = Sources(self.loop, self.store, context)
         self.launches = {one.hash: one for one in launches}
         self.loop.jobs = [self._job(i, one, holds[one.hash]) for i, one in enumerate(launches)]
+        self.jobs = {job.command.token: job for job in self.loop.jobs}
         self.active = set(self.loop.jobs)
         self.order = StopOrder(
             {one.hash: [other.hash for other in one.service.policy.after] for one in launches}
@@ -276,10 +277,9 @@ class Foreground:
 
     def _stop_next(self) -> None:
         """Ask those to end that nobody needs any more; the others follow when those are gone."""
-        jobs = {job.command.token: job for job in self.loop.jobs}
-        for hash_ in self.order.next(lambda one: jobs[one].lifecycle.state in AT_REST):
-            if jobs[hash_].lifecycle.wanted:  # a second DOWN would kill who is ending already
-                self.loop.send(jobs[hash_], DOWN)
+        for hash_ in self.order.next(lambda one: self.jobs[one].lifecycle.state in AT_REST):
+            if self.jobs[hash_].lifecycle.wanted:  # a second DOWN would kill who is ending already
+                self.loop.send(self.jobs[hash_], DOWN)
 
     # what comes from outside
 
