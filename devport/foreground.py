@@ -20,7 +20,7 @@ from devport.claim import (
 from devport.context import Context, is_tty
 from devport.engine.announcement import announcement, unready, waiting
 from devport.engine.backlog import LIMIT, Backlog
-from devport.engine.descendants import become_subreaper
+from devport.kernel.descendants import become_subreaper
 from devport.engine.group import Group, shell_status
 from devport.engine.guard import guarded
 from devport.engine.job import Job, Transition
@@ -207,6 +207,9 @@ class Foreground:
             self.sources.close()
         if self.control is not None:
             self.control.close()
+        for job in self.loop.jobs:
+            if job.process is not None:
+                self.context.say(f"devport: {job.name} is left running: pid {job.process.pid}")
         if lost := self.printer.sink.dropped:
             self.context.say(f"devport: {lost} bytes of output dropped: nobody took them")
         self.printer.sink.close()
@@ -333,6 +336,8 @@ class Foreground:
 
     def _patience(self) -> float | None:
         """Somebody asked for the end, and only the reader keeps us from it: wait a little, not for ever."""
+        if self.requests >= _AT_ONCE:
+            return 0.0
         if not self.requests or any(not process.exited for process in self.loop.processes()):
             return None
         return STALLED

@@ -214,7 +214,8 @@ class Project(NamedTuple):
     `file` is the absolute path (`-` for standard input), `kind` what it is written as. `env` holds
     what the project's env files say, merged in order. `warnings` are complete sentences without the
     `devport: ` in front. `strict_ports` and `port_range` are the file's wishes, None where it has none.
-    `groups` are names for several entries. Tasks are services as well, with `policy.task`.
+    `groups` are names for several entries. Tasks are services as well, with `policy.task`. `sources` are the
+    files that all of this was read from, but for those of single services (`Service.env_files`).
     """
 
     root: str
@@ -226,6 +227,7 @@ class Project(NamedTuple):
     strict_ports: bool | None = None
     port_range: tuple[int, int] | None = None
     groups: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    sources: tuple[str, ...] = ()
 
 
 class View(NamedTuple):

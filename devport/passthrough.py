@@ -11,8 +11,8 @@ import termios
 from typing import Any
 
 from devport.claim import PortHold, hold_ports, lock_services, release
-from devport.context import Context
-from devport.engine.descendants import become_subreaper
+from devport.context import Context, is_tty
+from devport.kernel.descendants import become_subreaper
 from devport.engine.group import shell_status
 from devport.engine.guard import guarded
 from devport.engine.job import Job, Transition
@@ -30,6 +30,8 @@ from devport.registry.store import Store
 from devport.sources.assembly import Sources
 
 _KILLED = 128  # a shell's statuses above it: killed by a signal
+_RESETS = "\x1b[?47l\x1b[?25h\x1b[0m"
+"""The usual screen (47 and not 1049, which would move the cursor where none was switched), cursor, no colour."""
 _STOPS = {signal.SIGTERM, signal.SIGHUP}
 _HANDED_ON = {signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT}
 
@@ -154,6 +156,8 @@ class Passthrough:
             # It had no time to put back what it had changed. (Being in another process group does not
             # stop us: the guard lets us ignore SIGTTOU.)
             restore_terminal(self.context.stdin, modes)
+            if is_tty(self.context.stdout):
+                self.context.write(self.context.stdout, _RESETS)
         return status
 
     def observe(self, transition: Transition) -> None:

@@ -14,7 +14,7 @@ from devport.context import Context, is_tty
 from devport.encoding import encode, printable
 from devport.engine.announcement import announcement
 from devport.engine.control import Control
-from devport.engine.descendants import become_subreaper
+from devport.kernel.descendants import become_subreaper
 from devport.engine.group import shell_status
 from devport.engine.guard import Guardian
 from devport.engine.job import Job, Transition
@@ -32,7 +32,9 @@ from devport.model import Policy, View
 from devport.project.environment import own_variables
 from devport.registry.fields import MalformedError
 from devport.registry.locks import Holder, Lock, held, this_process
+from devport.registry.owner import check_free  # now: devport may be gone from the disk when it is needed
 from devport.registry.policy import from_json
+from devport.registry.ports import is_free
 from devport.registry.record import Record, utc
 from devport.registry.store import Store
 from devport.sources.assembly import Sources, lifecycle, words
@@ -116,6 +118,7 @@ class Supervisor:
         self.signals = Signals()
         become_subreaper()
         spawner = Spawner()
+        spawner.raise_nofile()  # whoever waits for the service has a connection
         self.window = is_tty(context.stdin) and is_tty(context.stdout)
         self.log = Log(store.log_path(record.hash), self._say_in_window, context.wall)
         self.sink = Sink(context.stdout)
@@ -178,12 +181,8 @@ class Supervisor:
         return self.job.lifecycle.state in AT_REST and not self.sources.may_revive(self.job)
 
     def _obstacle(self, ports: set[int]) -> str | None:
-        from devport.registry.ports import is_free  # noqa: PLC0415 - loaded where there is a port
-
         if all(map(is_free, ports)):
             return None
-        from devport.registry.owner import check_free  # noqa: PLC0415 - on the way to an error
-
         label = self.record.label
         taken = check_free(label, ports, self.store, self.record.hash, movable=False)
         if taken is None:

@@ -11,6 +11,7 @@ HOUSE = Path(__file__).parent.parent / "devport"
 
 LEVELS = [  # the ground floor first; a module imports from its own package and from below
     {"devport", "errors", "encoding"},
+    {"kernel"},
     {"model", "context", "table"},
     {"project", "registry"},
     {"engine", "tmux", "tailscale"},
@@ -42,7 +43,7 @@ PURE = {  # the decisions: these and nothing else
     "encoding.py": set(),
     "engine/escapes.py": {"re"},
     "sources/course.py": {"devport.engine.lifecycle", "devport.model"},
-    "sources/lines.py": {"devport.encoding", "devport.engine.escapes", "re"},
+    "sources/lines.py": {"devport.encoding", "devport.engine.escapes", "collections.abc", "re"},
     "engine/order.py": {"collections.abc"},
     "engine/pace.py": set(),
     "sources/conditions.py": {"devport.model", "devport.engine.lifecycle", "typing"},
@@ -57,12 +58,31 @@ HOMES = {  # a call: the only modules that may make it
     "os.waitid": {"engine/reaper.py", "engine/process.py", "engine/guard.py"},
     "os.wait": set(),
     "os.fork": {"engine/process.py", "engine/guard.py"},
-    "os.killpg": {"engine/process.py", "tmux/client.py", "tailscale/program.py"},  # own children of theirs
+    "os.killpg": {
+        "engine/process.py",
+        "engine/guard.py",
+        "tmux/client.py",
+        "tailscale/program.py",
+    },  # own children of theirs
     "sys.exit": {"cli.py", "entry.py", "__main__.py"},
     "exit": set(),
     "quit": set(),
     "SystemExit": {"cli.py", "entry.py", "__main__.py"},
     "breakpoint": set(),
+}
+SYSTEMS = {  # what only some systems have, outside devport/kernel: where, and why it may be there
+    "ctypes": {"engine/memory.py"},  # mallopt(3) of glibc, a hint
+    "sys.platform": {  # a number or a name that differs, not a way to find a process
+        "engine/sink.py",
+        "engine/unix.py",
+        "registry/ports.py",
+        "commands/import.py",
+    },
+    "/proc": {
+        "project/load.py",
+        "export/runit.py",
+        "registry/ports.py",
+    },  # a user's path, a script, a setting
 }
 LONGEST = 350
 
@@ -144,6 +164,25 @@ def strays(house):
                     yield f"{module.path}:{node.lineno}: {name}"
 
 
+def particular(house):
+    """What only some systems have, asked for elsewhere than in the kernel's part of the house."""
+    for module in house.values():
+        for node in ast.walk(module.tree):
+            words = [called(node)]
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                words = [alias.name for alias in node.names]
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
+                text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+                words = ["/proc"] if re.match(r"/proc(/|$)|.*\s/proc/sys", text) else []
+            elif isinstance(node, ast.Attribute) and "pidfd" in node.attr:
+                words = ["pidfd"]
+            for word in {"ctypes", "sys.platform", "/proc", "pidfd", "_prctl"}.intersection(
+                filter(None, words)
+            ):
+                if part(module.name) != "kernel" and module.path not in SYSTEMS.get(word, ()):
+                    yield f"{module.path}:{node.lineno}: {word}"
+
+
 def leftovers(house):
     """Notes to oneself that were to be dealt with before."""
     for module in house.values():
@@ -169,7 +208,7 @@ def unplaced(house):
     return {part(name) for name in house} - RANK.keys()
 
 
-RULES = [upward, impure, strays, leftovers, too_long, undocumented, unplaced]
+RULES = [upward, impure, strays, particular, leftovers, too_long, undocumented, unplaced]
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -209,10 +248,14 @@ PLANTED = [
     (strays, "claim.py", "from time import sleep\n", "1: time.sleep"),
     (strays, "claim.py", "print('hello')\n", "1: print"),
     (strays, "claim.py", "import os\nos.fork()\n", "2: os.fork"),
-    (strays, "engine/guard.py", "import os\nos.killpg(1, 9)\n", "2: os.killpg"),
+    (strays, "engine/loop.py", "import os\nos.killpg(1, 9)\n", "2: os.killpg"),
     (strays, "registry/store.py", "import os\nos.waitpid(-1, 0)\n", "2: os.waitpid"),
     (strays, "commands/start.py", "import sys\nsys.exit(1)\n", "2: sys.exit"),
     (strays, "commands/start.py", "raise SystemExit(1)\n", "1: SystemExit"),
+    (particular, "claim.py", "import ctypes\n", "1: ctypes"),
+    (particular, "claim.py", "import sys\nMAC = sys.platform == 'darwin'\n", "2: sys.platform"),
+    (particular, "claim.py", "x = open('/proc/1/stat')\n", "1: /proc"),
+    (particular, "claim.py", "import os\nos.pidfd_open(1)\n", "2: pidfd"),
     (leftovers, "claim.py", "# TODO: later\n", "TODO: later"),
     (too_long, "claim.py", "x = 1\n" * 351, "351 lines"),
     (undocumented, "claim.py", "x = 1\n", "claim.py"),

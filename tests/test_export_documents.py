@@ -1,6 +1,5 @@
 """The exports that are YAML or HCL, read back as their programs read them, and held against their schemas."""
 
-import importlib.util
 import json
 import pathlib
 import re
@@ -11,6 +10,7 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support import export_projects
+from support.running import need_package
 
 from devport.encoding import encode
 from devport.errors import UsageError
@@ -369,9 +369,7 @@ def test_declared_port():
 
 def validator():
     """The schemas of Kubernetes."""
-    return pytest.importorskip(
-        "kubernetes_validate", reason="the package kubernetes-validate is not installed"
-    )
+    return need_package("kubernetes_validate", "kubernetes-validate")
 
 
 @pytest.mark.parametrize("project", [export_projects.hostile, export_projects.processes])
@@ -398,11 +396,9 @@ def test_kubernetes_probes(probe):
 
 def compose_schema():
     """The schema of compose-spec, as check-jsonschema has it."""
-    package = importlib.util.find_spec("check_jsonschema")
-    if package is None:
-        pytest.skip("the package check-jsonschema, which has the schema of compose, is not installed")
-    jsonschema = pytest.importorskip("jsonschema")
-    path = pathlib.Path(package.origin).parent / "builtin_schemas/vendor/compose-spec.json"
+    package = need_package("check_jsonschema", "check-jsonschema (it has the schema of compose)")
+    jsonschema = need_package("jsonschema", "jsonschema")
+    path = pathlib.Path(package.__file__).parent / "builtin_schemas/vendor/compose-spec.json"
     return jsonschema.Draft7Validator(json.loads(path.read_text()))
 
 
@@ -443,7 +439,7 @@ def test_localhost_is_told_of():
 @pytest.mark.parametrize("project", [export_projects.hostile, export_projects.processes])
 def test_nomad_parses(project):
     """The files are HCL: services in one, tasks in the other."""
-    hcl2 = pytest.importorskip("hcl2", reason="the package python-hcl2 is not installed")
+    hcl2 = need_package("hcl2", "python-hcl2")
     files = nomad.render(project())
     for file, type_ in zip(files, ("service", "batch"), strict=True):
         [job] = hcl2.loads(file.content)["job"]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support import export_projects, told
+from support.running import need_package
 
 from devport.encoding import encode
 from devport.errors import UsageError
@@ -56,7 +57,7 @@ def variables(found):
 
 def read_by_supervisord(text):
     """The words and the environment of the one program in `text`, as supervisord's own parser has them."""
-    options = pytest.importorskip("supervisor.options", reason="the package supervisor is not installed")
+    options = need_package("supervisor.options", "supervisor")
     parser = options.UnhosedConfigParser()
     parser.read_file(io.TextIOWrapper(io.BytesIO(encode(text)), encoding="utf-8"))
     parser.expand_here("/etc/supervisor/conf.d")
@@ -90,8 +91,8 @@ def by_upstart(one):
 
 def by_procfile(one):
     """What a Procfile's manager would execute: the one line, given to a shell."""
-    line = procfile.render(plan(one))[0].content
-    assert len(line.splitlines()) == 1
+    *comments, line = procfile.render(plan(one))[0].content.splitlines()
+    assert all(comment.startswith("#") for comment in comments)
     environment = procfile.render(plan(one))[1].content.splitlines()
     return ["/bin/sh", "-c", line.partition(": ")[2]], dict(each.split("=", 1) for each in environment)
 
@@ -243,7 +244,7 @@ def test_home_of_the_user():
 
 def test_hostile_plan_is_read():
     """The whole of the hostile project can be read by supervisord."""
-    options = pytest.importorskip("supervisor.options", reason="the package supervisor is not installed")
+    options = need_package("supervisor.options", "supervisor")
     parser = options.UnhosedConfigParser()
     (file,) = supervisord.render(hostile := export_projects.hostile())
     parser.read_file(io.TextIOWrapper(io.BytesIO(encode(file.content)), encoding="utf-8"))

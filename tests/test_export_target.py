@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import stat
+import subprocess
 
 import pytest
 
@@ -122,6 +124,37 @@ def test_diff(target):
     assert "--- units/db.service\n+++ /dev/null\n" in said
     assert names(target) == ["units/db.service", "web.service"]
     assert target.diff([WEB, DB]) == ""
+
+
+def test_what_a_diff_does_not_say(target):
+    """New files, removed ones and other modes have a line of their own, also where a file is empty."""
+    target.write([WEB, DB, File("gone", "")])
+    said = target.diff([WEB._replace(mode=PRIVATE), DB, File("down", "", PROGRAM)], prune=True)
+
+    assert said == "web.service: mode 0644 -> 0600\ndown: new, mode 0755\ngone: removed, because of --prune\n"
+
+
+def test_the_diff_is_one_that_patch_takes(target):
+    """Only a line feed ends a line, whatever else Python takes for one."""
+    if shutil.which("patch") is None:
+        pytest.skip("patch is not installed")
+    old, new = "a\r\nb\x0cc\u2028d\x1ce\nf", "a\r\nb\x0cc\u2028d\x1cE\nf\ng\x85h"
+    target.write([File("web", old)])
+    said = target.diff([File("web", new)])
+    subprocess.run(["patch", "--binary", "-s", "web"], cwd=target.location, input=said.encode(), check=True)
+
+    with open(os.path.join(target.location, "web"), "rb") as file:
+        assert file.read().decode() == new
+
+
+def test_what_is_left(target):
+    """Before anything is written: what stays though nothing needs it, unless --prune, and what was edited."""
+    target.write([WEB, DB, File("mine", "a")])
+    with open(os.path.join(target.location, "mine"), "a", encoding="utf-8") as file:
+        file.write("b")
+
+    assert target.left([WEB]) == Changes(stale=("units/db.service",), kept=("mine",))
+    assert target.left([WEB], prune=True) == Changes(kept=("mine",))
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):

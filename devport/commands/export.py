@@ -52,14 +52,13 @@ from devport.commands.options import run_options
 from devport.context import Context
 from devport.encoding import encode, printable
 from devport.errors import DevportError, ExitStatus, UsageError
-from devport.export import formats
-from devport.export.plan import File, Plan, Unit
+from devport.export import formats, templates
+from devport.export.plan import COMMON, SPECIAL, Exporter, File, Plan, Unit
 from devport.export.target import Changes, Target
 from devport.model import BACKGROUND_RESTART, Project
 from devport.project import formation, load
 
 NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-_OPTIONS = ("system", "supervised", "attach")
 
 
 def run(context: Context, argv: Sequence[str]) -> int:
@@ -67,25 +66,28 @@ def run(context: Context, argv: Sequence[str]) -> int:
     arguments = parse(__doc__, argv)
     format_, location, names = _words(arguments)
     exporter = formats.find(format_)
+    formats.check_options(format_, exporter, [one for one in COMMON | SPECIAL if arguments.flag(f"--{one}")])
+    shell = _shell(arguments)
+    own = _templates(context, arguments.text("--template-dir"), format_, exporter)
     project = selection.project(arguments, context)
-    plan = _plan(context, arguments, project, names)
-    files = exporter.render(plan)
+    plan = _plan(context, arguments, project, names)._replace(shell=shell, templates=own)
+    files = formats.render(format_, exporter, plan)
     if location is None:
         return _print(context, arguments, format_, files)
-    _spare_sources(
-        context, arguments, project, [os.path.join(context.path(location), one.path) for one in files]
-    )
+    _spare_sources(project, [os.path.join(context.path(location), one.path) for one in files])
     target = Target(context.path(location), plan.app, format_, project.root)
-    if arguments.flag("--dry-run"):
-        context.write(context.stdout, target.diff(files, prune=arguments.flag("--prune")))
-        return ExitStatus.OK
+    prune, is_dry = arguments.flag("--prune"), arguments.flag("--dry-run")
+    if is_dry:
+        context.write(context.stdout, target.diff(files, prune=prune))
+        _say_left(context, target.left(files, prune=prune), context.path(location))
     if not arguments.flag("--force") and (foreign := target.foreign(files)):
         path = os.path.join(context.path(location), foreign[0])
         raise DevportError(
             f"cannot write {printable(path)}: it is there, and no export of {plan.app} wrote it"
             " (--force replaces it)"
         )
-    _say(context, target.write(files, prune=arguments.flag("--prune")), context.path(location))
+    if not is_dry:
+        _say(context, target.write(files, prune=prune), context.path(location))
     return ExitStatus.OK
 
 
@@ -120,21 +122,17 @@ def _plan(context: Context, arguments: Arguments, project: Project, names: Seque
         ),
         user=_user(arguments),
         log=None if (log := arguments.text("--log")) is None else context.path(log),
-        shell=arguments.text("--shell") or "/bin/sh",
-        templates=_templates(context, arguments.text("--template-dir")),
-        options=frozenset(one for one in _OPTIONS if arguments.flag(f"--{one}")),
+        options=frozenset(one for one in SPECIAL if arguments.flag(f"--{one}")),
         groups=project.groups,
         origin=_origin(context, arguments),
     )
 
 
-def _spare_sources(context: Context, arguments: Arguments, project: Project, paths: Sequence[str]) -> None:
+def _spare_sources(project: Project, paths: Sequence[str]) -> None:
     """UsageError where one of `paths` is a file that devport reads the project from."""
-    sources = (
-        project.file,
-        os.path.join(project.root, ".env"),
-        *load.env_paths(context, arguments.texts("--env")),
-    )
+    own_env = (path for service in project.services for path in service.env_files)
+    # The .env too where it is not read this time: the next call without -e reads it.
+    sources = (*project.sources, os.path.join(project.root, ".env"), *own_env)
     resolved = {os.path.realpath(encode(source)) for source in sources}
     for path in paths:
         if os.path.realpath(encode(path)) in resolved:
@@ -171,6 +169,19 @@ def unit(one: launch.Launch) -> Unit:
     )
 
 
+def _shell(arguments: Arguments) -> str:
+    """The shell of `--shell`, which need not be there: the export may be for another machine."""
+    shell = arguments.text("--shell")
+    if shell is None:
+        return "/bin/sh"
+    # Each service has a folder of its own, from which a path would be looked for.
+    if not shell or ("/" in shell and not shell.startswith("/")):
+        raise UsageError(
+            f"cannot use --shell {printable(shell) or chr(39) * 2}: it wants a name or an absolute path"
+        )
+    return shell
+
+
 def _with_shell(found: Unit, shell: str | None) -> Unit:
     return found if shell is None or found.text is None else found._replace(argv=(shell, "-c", found.text))
 
@@ -195,21 +206,14 @@ def _user(arguments: Arguments) -> str | None:
     return user
 
 
-def _templates(context: Context, folder: str | None) -> Mapping[str, str]:
-    """The texts in `folder`, by file name."""
+def _templates(context: Context, folder: str | None, format_: str, exporter: Exporter) -> Mapping[str, str]:
+    """The user's templates, by name."""
     if folder is None:
         return {}
-    path = context.path(folder)
-    try:
-        names = [name for name in sorted(os.listdir(encode(path))) if not name.startswith(b".")]
-        found = {}
-        for name in names:
-            with open(os.path.join(encode(path), name), encoding="utf-8") as file:
-                found[name.decode("utf-8", "surrogateescape")] = file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "a template is not UTF-8"
-        raise UsageError(f"cannot use --template-dir {printable(folder)}: {why}") from error
-    return found
+    found = templates.read(context.path(folder), folder, format_, exporter)
+    for warning in found.warnings:
+        context.say(f"devport: {warning}")
+    return found.texts
 
 
 def _print(context: Context, arguments: Arguments, format_: str, files: Sequence[File]) -> int:
@@ -228,6 +232,12 @@ def _say(context: Context, changes: Changes, location: str) -> None:
         context.say(f"devport: wrote {printable(os.path.join(location, path))}")
     for path in changes.removed:
         context.say(f"devport: removed {printable(os.path.join(location, path))}")
+    _say_left(context, changes, location)
+    if not changes.written and not changes.removed:
+        context.say("devport: nothing has changed")
+
+
+def _say_left(context: Context, changes: Changes, location: str) -> None:
     for path in changes.stale:
         context.say(
             f"devport: {printable(os.path.join(location, path))} is of an earlier export (--prune removes it)"
@@ -236,5 +246,3 @@ def _say(context: Context, changes: Changes, location: str) -> None:
         context.say(
             f"devport: {printable(os.path.join(location, path))} was changed by hand since, and stays"
         )
-    if not changes.written and not changes.removed:
-        context.say("devport: nothing has changed")

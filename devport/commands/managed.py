@@ -1,14 +1,17 @@
 """What `devport start --manager NAME` does: another program runs the entries, by their export.
 
-The export lies in a private folder until the manager has ended. The manager has the terminal, and runs in
-the project's folder. The services are its own: devport holds no lock for them, and looks after nothing.
+The export lies in a private folder of the state's `run`, `manager-PID-BIRTH`, until the manager has ended;
+what a devport that was killed has left there, the next one removes. The manager has the terminal, runs in the
+project's folder, and is told to end when devport dies. The services are its own: devport holds no lock for
+them, and looks after nothing.
 """
 
+import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import NamedTuple
@@ -20,11 +23,15 @@ from devport.commands.export import app_name, unit
 from devport.commands.start import COMMAND_ONLY
 from devport.commands.start import plan as planned
 from devport.context import Context, is_tty
-from devport.encoding import encode
+from devport.encoding import decode, encode, printable
 from devport.errors import DevportError
 from devport.export import formats
 from devport.export.plan import Plan
 from devport.export.target import Target
+from devport.kernel import descendants
+from devport.kernel.birth import process_start
+from devport.model import NOTHING, RestartPolicy
+from devport.project.environment import common
 
 _NOT_FOR_MANAGERS = (
     *COMMAND_ONLY,
@@ -40,6 +47,15 @@ class Where(NamedTuple):
     folder: str
     root: str
     is_terminal: bool
+
+
+_LONGEST = 100  # of the path of a socket: 103 bytes on macOS, 107 on Linux
+
+
+def _socket(at: Where) -> str:
+    """Where overmind listens, in as few letters as needed; it runs in the project's folder."""
+    path = f"{at.folder}/overmind.sock"
+    return path if len(encode(path)) <= _LONGEST else os.path.relpath(path, at.root)
 
 
 class Manager(NamedTuple):
@@ -75,7 +91,7 @@ MANAGERS = {
             "-d",
             at.root,
             "-s",
-            f"{at.folder}/overmind.sock",
+            _socket(at),
         ),
         "https://github.com/DarthSim/overmind",
         {"OVERMIND_SKIP_ENV": "1"},
@@ -114,17 +130,21 @@ def start(context: Context, arguments: Arguments) -> int:
     project, services, options = planned(context, arguments)
     for service, holder in standing.running(context, project, services).items():
         raise DevportError(f"cannot start with {name}: {service} is already running: {holder}")
-    # What the command line names starts, whatever its `start:` says of a plain one.
-    services = tuple(service._replace(enable="true") for service in services)
+    # What the command line names starts, whatever its `start:` says of a plain one. And nothing is started
+    # again that does not say so: this is the foreground.
+    services = tuple(
+        service._replace(enable="true", restart=service.restart or RestartPolicy()) for service in services
+    )
     units = tuple(map(unit, launch.for_export(context, project, services, options)))
     plan = Plan(app_name(arguments, project), project.root, units, groups=project.groups)
     files = formats.find(manager.format_).render(plan)
-    folder = tempfile.mkdtemp(prefix="devport-")
+    folder = _own_folder(context)
     try:
         Target(folder, plan.app, manager.format_).write(files)
         where = Where(folder, project.root, is_tty(context.stdin) and is_tty(context.stdout))
         shared = next((file.content for file in files if file.path == manager.env_file), "")
-        environ = {**context.environ, **_variables(shared), **manager.variables}
+        own = common(context.environ, NOTHING, {}, False)  # not what is addressed to devport
+        environ = {**own, **_variables(shared), **manager.variables}
         return _run(
             [program, *manager.words(where)],
             project.root,
@@ -132,7 +152,29 @@ def start(context: Context, arguments: Arguments) -> int:
             is_terminal=any(map(is_tty, (context.stdin, context.stdout, context.stderr))),
         )
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(encode(folder), ignore_errors=True)
+
+
+def _own_folder(context: Context) -> str:
+    """A new private folder, after those of processes that are no more have been removed."""
+    run = os.path.join(os.path.abspath(context.state_dir), "run")
+    try:
+        os.makedirs(encode(run), mode=0o700, exist_ok=True)
+        for name in map(decode, os.listdir(encode(run))):
+            pid = re.fullmatch("manager-([0-9]+)-[0-9a-f]+", name)
+            if pid is not None and name != _folder_of(int(pid[1])):
+                shutil.rmtree(encode(os.path.join(run, name)), ignore_errors=True)
+        folder = os.path.join(run, _folder_of(os.getpid()))
+        os.mkdir(encode(folder), 0o700)
+    except OSError as error:
+        raise DevportError(f"cannot make a folder in {printable(run)}: {error.strerror}") from error
+    return folder
+
+
+def _folder_of(pid: int) -> str:
+    """What the folder of process `pid` is called; a later process with the same number has another one."""
+    birth = process_start(pid) or ""
+    return f"manager-{pid}-{hashlib.sha256(birth.encode()).hexdigest()[:16]}"
 
 
 def _variables(text: str) -> dict[str, str]:
@@ -163,11 +205,19 @@ def _run(argv: Sequence[str], cwd: str, environ: Mapping[str, str], *, is_termin
     ):
         if signal.getsignal(number) is not signal.SIG_IGN:  # a handler ends with exec, ignoring would not
             signal.signal(number, handler)
+    parent = os.getpid()
+
+    def end_with_devport() -> None:
+        """By SIGTERM: a manager that is killed would leave its services behind."""
+        if not descendants.die_with(parent, signal.SIGTERM):
+            os._exit(_KILLED + signal.SIGTERM)
+
     try:
         process = subprocess.Popen(
             list(map(encode, argv)),
             cwd=encode(cwd),
             env={encode(name): encode(value) for name, value in environ.items()},
+            preexec_fn=end_with_devport,  # noqa: PLW1509 - there are no threads
         )
     except OSError as error:
         raise DevportError(f"cannot run {argv[0]}: {error.strerror}") from error

@@ -7,6 +7,7 @@ into answers, and decides nothing about services. A service's port and the like 
 
 import errno
 import os
+import resource
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -23,8 +24,9 @@ from devport.engine.waiter import Waiter
 from devport.errors import DevportError
 
 PROTOCOL = 1
-CLIENTS = 256
-"""Clients at a time."""
+CLIENTS = 1024
+"""Clients at a time: a service that many others wait for has one of each. And never more than a quarter of
+the descriptors that this process may have."""
 OWED = 16
 """Requests of one client that may be unanswered, streams included."""
 LOGS = 256 << 10
@@ -63,6 +65,8 @@ class Control:
         self.greeted = greeted
         self._loop, self._jobs, self._ending = loop, jobs, ending
         self._statuses = Statuses(jobs.values(), facts, loop.printer.wall, loop.now)
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self.most = CLIENTS if descriptors < 0 else min(CLIENTS, descriptors // 4)
         self._clients: list[Client] = []
         self._waiters: list[tuple[Waiter, Client, Request]] = []
         self._streams: list[Stream] = []
@@ -97,8 +101,8 @@ class Control:
         client = Client(connection, self._loop, self._handle, self._gone)
         self._clients.append(client)
         client.send({"devport": PROTOCOL, "version": __version__, "pid": os.getpid()})
-        if len(self._clients) > CLIENTS:
-            client.send(_failure(None, f"cannot take another client: {CLIENTS} are connected"))
+        if len(self._clients) > self.most:
+            client.send(_failure(None, f"cannot take another client: {self.most} are connected"))
             client.close()
 
     def _gone(self, client: Client) -> None:

@@ -14,14 +14,19 @@ import os
 import signal
 from collections.abc import Callable
 
-from devport.engine import descendants
+from devport import kernel
 from devport.engine.group import shell_status
 from devport.engine.lifecycle import KILL_PATIENCE
+from devport.engine.limits import no_cores
 from devport.engine.signals import HEARD
 from devport.errors import DevportError
+from devport.kernel import descendants, roster
 
+_ROUNDS = 100
 _FROM_KERNEL = 0x80  # si_code SI_KERNEL (sigaction(2)): typed at the terminal, not sent by a process
 _TYPED = {signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP}
+_ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
+_IMPATIENT = 3  # requests to end after which nobody is waited for
 
 
 def guarded(work: Callable[[int], int], *, share_terminal: bool = False) -> int:
@@ -36,6 +41,8 @@ def guarded(work: Callable[[int], int], *, share_terminal: bool = False) -> int:
     # Before the fork: to a caller's SIGCHLD "ignored" the child's status would be lost.
     _hear_what_is_ignored_by_default()
     read, write = os.pipe()
+    if not kernel.LINUX:
+        roster.share()
     pid = _fork()
     if pid == 0:
         os.close(write)
@@ -47,9 +54,10 @@ def guarded(work: Callable[[int], int], *, share_terminal: bool = False) -> int:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return work(read)
     os.close(read)
+    no_cores()
     descendants.become_subreaper()
-    status = _wait(pid, typed=not share_terminal, deaf=deaf)
-    _sweep()
+    status, requests = _wait(pid, typed=not share_terminal, deaf=deaf)
+    _sweep(KILL_PATIENCE if requests < _IMPATIENT else 0.0)
     os.close(write)
     # The signals stay blocked: one that comes now, too late for anything, must not change the status.
     return shell_status(status)
@@ -136,14 +144,18 @@ def _hear_what_is_ignored_by_default() -> None:
         signal.signal(number, lambda *_: None)
 
 
-def _wait(pid: int, *, typed: bool, deaf: bool) -> int:
-    """Hand signals on to `pid` until it ends (its exit code, or minus a signal); stop when it stops."""
+def _wait(pid: int, *, typed: bool, deaf: bool) -> tuple[int, int]:
+    """Hand signals on to `pid` until it ends, stop when it stops.
+
+    Returns its exit code, or minus a signal, and how often it was asked to end.
+    """
+    requests = 0
     while True:
         number, at_terminal = _next_signal()
         if number == signal.SIGCHLD:
             changed, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
             if changed and not os.WIFSTOPPED(status):
-                return os.waitstatus_to_exitcode(status)
+                return os.waitstatus_to_exitcode(status), requests
             if changed:
                 os.kill(os.getpid(), signal.SIGSTOP)
                 os.kill(pid, signal.SIGCONT)
@@ -151,6 +163,7 @@ def _wait(pid: int, *, typed: bool, deaf: bool) -> int:
             if number == signal.SIGTSTP:  # the service has stopped; the shell waits to see us stop
                 os.kill(os.getpid(), signal.SIGSTOP)
         elif not (number == signal.SIGHUP and deaf):
+            requests += number in _ENDS
             os.kill(pid, number)
 
 
@@ -163,12 +176,33 @@ def _next_signal() -> tuple[int, bool]:
     return info.si_signo, info.si_code == _FROM_KERNEL and info.si_signo in _TYPED
 
 
-def _sweep() -> None:
-    """End whatever the child left: nothing after an orderly end, everything after a kill -9."""
+def _sweep_by_roster() -> None:
+    """The same where what a killed child leaves does not become ours."""
+    leaders = roster.leaders()
+    for pid in leaders:
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except OSError:
+            pass  # gone by itself
+    for _ in range(_ROUNDS):  # what forks while it is looked for is found the next time
+        if not (left := descendants.orphans(leaders)):
+            return
+        for pid in left:
+            descendants.send(pid, signal.SIGKILL)
+
+
+def _sweep(patience: float) -> None:
+    """End whatever the child left: nothing after an orderly end, everything after a kill -9.
+
+    What has not died `patience` seconds after a SIGKILL is left to the kernel.
+    """
+    if not kernel.LINUX:
+        _sweep_by_roster()
+        return
     while left := list(descendants.below(os.getpid())):
         for pid in left:
             descendants.send(pid, signal.SIGKILL)
-        if signal.sigtimedwait([signal.SIGCHLD], KILL_PATIENCE) is None:
+        if signal.sigtimedwait([signal.SIGCHLD], patience) is None:
             return  # the kernel will not let them die
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:

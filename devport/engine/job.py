@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from devport.encoding import printable
 from devport.engine.backlog import Backlog
-from devport.engine.lifecycle import Action, Event, Kind, Lifecycle, State
+from devport.engine.lifecycle import AT_REST, Action, Event, Kind, Lifecycle, State
 from devport.engine.process import Command, Process, Spawner, Stdio, is_not_executable
 from devport.errors import DevportError, ExitStatus
 
@@ -66,7 +66,7 @@ class Job:
         self.taps: list[Callable[[bytes], None]] = []  # who else is given all of it
         self.check: Callable[[], str | None] = lambda: None  # why it must not be spawned now, if so
         self.additions: list[Callable[[Command], Command]] = []  # what each spawn's command gets besides
-        self.observers: list[Callable[[Transition], None]] = []  # told before those of the loop
+        self.observers: list[Callable[[Transition], None]] = [self._let_go]  # told before those of the loop
         self.facts: dict[str, object] = {}  # what its status says besides
         self.say: Callable[[str], None] = lambda _text: None  # for people, behind its name
         self.stopper: Callable[[int], bool] = lambda _number: False  # asked first: whether it ends the tree
@@ -79,6 +79,12 @@ class Job:
             return
         if (refused := self._spawn(spawner)) is not None:
             send(self, refused)
+
+    def _let_go(self, transition: Transition) -> None:
+        """Keep nothing for a service that was stopped before it had a first life."""
+        if self.hold is not None and self.lifecycle.state in AT_REST and transition.before not in AT_REST:
+            self.hold.release()
+            self.hold = None
 
     @property
     def restarts(self) -> int:

@@ -21,6 +21,13 @@ Limits = Mapping[str, tuple[int, int]]
 NO_LIMITS: Limits = MappingProxyType({})
 
 
+def no_cores() -> tuple[int, int]:
+    """A crash writes this process's memory, with all environments, to no disk; returns the limits until now."""
+    limits = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, limits[1]))
+    return limits
+
+
 def current() -> Limits:
     """The limits of this process."""
     return {name: _stored(*resource.getrlimit(number)) for name, number in _NUMBERS.items()}

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from devport.engine import descendants
 from devport.engine.job import Job, Transition, read
 from devport.engine.lifecycle import GONE, SPAWNED, TIMEOUT, Event, Kind, State
 from devport.engine.printer import Printer
@@ -191,11 +190,10 @@ class Loop:
 
     def _executes(self, process: Process) -> None:
         """The news whether `process` could be executed; of one that could not, its end tells the rest."""
-        report = process.report
-        if report is not None and process.take_report():
-            self.unwatch(report)
-            if process.refusal is None:
-                self.send(self._owners[process], SPAWNED)
+        if process.report is None or not process.take_report(self.unwatch):
+            return
+        if process.refusal is None:
+            self.send(self._owners[process], SPAWNED)
 
     # output
 
@@ -283,6 +281,8 @@ class Loop:
                 self.send(job, event)
             else:
                 self._finish(process, event)
+        if self.reaper.overlooks:
+            self.at(self.now() + QUIET, self.reap)
 
     def adopt(self, process: Process, ended: Callable[[int], None]) -> None:
         """Reap `process`, which is no job's, and kill what it leaves behind; then `ended(status)`."""
@@ -337,14 +337,10 @@ class Loop:
         """Stop all services and devport itself, until somebody continues it."""
         for process in self.processes():
             process.forward(signal.SIGSTOP)
-        # What has left its group; one look is enough, since what forks now is stopped already.
-        strays = [pid for pid in descendants.below(os.getpid()) if not descendants.is_stopped(pid)]
-        for pid in strays:
-            descendants.send(pid, signal.SIGSTOP)
+        strays = self.reaper.suspend()  # what has left its group
         began = self._clock()
         os.kill(os.getpid(), signal.SIGSTOP)
         self._suspended += self._clock() - began
         for process in self.processes():
             process.forward(signal.SIGCONT)
-        for pid in strays:
-            descendants.send(pid, signal.SIGCONT)
+        self.reaper.resume(strays)

@@ -13,13 +13,13 @@ import os
 import resource
 import signal
 import termios
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, NoReturn
 
 from devport.encoding import encode
-from devport.engine import descendants
-from devport.engine.limits import NO_LIMITS, Limits, adopt
+from devport.engine.limits import NO_LIMITS, Limits, adopt, no_cores
 from devport.engine.signals import HEARD
+from devport.kernel import descendants
 from devport.model import NOTHING
 
 _CATCHABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
@@ -111,7 +111,8 @@ class Process:
 
     def _group(self, number: int) -> None:
         if self.shared_group:
-            descendants.send(self.pid, number)
+            if not self.exited:  # its number may be somebody else's by now
+                descendants.send(self.pid, number)
             return
         try:
             os.killpg(self.pid, number)
@@ -137,13 +138,15 @@ class Process:
             else:
                 self._one(pid, self._last)
 
-    def take_report(self) -> bool:
+    def take_report(self, unwatch: Callable[[int], None] = lambda _report: None) -> bool:
         """Whether it is known now if the command could be executed; `refusal` says why not."""
         assert self.report is not None
         try:
             said = os.read(self.report, 65536)
         except BlockingIOError:
             return False
+        # Not behind the close: a sibling that is still to execute has it too, and epoll(7) would go on about it.
+        unwatch(self.report)
         os.close(self.report)
         self.report = None
         if said:
@@ -174,6 +177,7 @@ class Spawner:
         self.pipe_bytes = pipe_bytes
         self._common: tuple[Mapping[str, str], dict[bytes, bytes]] | None = None
         self.nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.core = no_cores()
         self.null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._keep_inherited_descriptors()
         # Handlers are reset by exec; what is ignored (nohup's HUP, Python's own PIPE) would be inherited.
@@ -272,6 +276,7 @@ class Spawner:
                 # swallowed by one when the mask goes.
                 _signal.signal(number, _signal.SIG_DFL)
             resource.setrlimit(resource.RLIMIT_NOFILE, self.nofile)
+            resource.setrlimit(resource.RLIMIT_CORE, self.core)
             if image.umask is not None:
                 os.umask(image.umask)
             path = image.cwd

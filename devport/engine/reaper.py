@@ -1,17 +1,19 @@
 """The one waiter of the process: tells whose service ended, and reaps whatever else was adopted.
 
 Peek, kill, reap: a dead leader is only looked at (WNOWAIT) while others of its tree live, so that its
-pid, which is their group's number, cannot be given to a stranger that the next signal would hit.
+pid, which is their group's number, cannot be given to a stranger that the next signal would hit. Where it
+cannot be looked at only (macOS before Python 3.13) it is reaped at once, and as long as its group has
+members nobody else gets the number.
 Decides nothing; nothing else in devport may call wait.
 """
 
 import os
-from collections.abc import Iterator
+import signal
+from collections.abc import Iterable, Iterator
 
-from devport.engine import descendants
+from devport import kernel
 from devport.engine.process import Process
-
-_PEEK = os.WEXITED | os.WNOHANG | os.WNOWAIT
+from devport.kernel import descendants, roster
 
 
 class Reaper:
@@ -22,10 +24,12 @@ class Reaper:
         self.spared: set[str] = set()  # tokens of trees that are to outlive their leader
         self._earlier: dict[int, set[int]] = {}  # by such a leader's pid: what was adopted before it began
         self._kept: set[int] = set()  # what those leaders left behind
+        self._buried: set[int] = set()  # dead, reported and reaped at once
 
     def add(self, process: Process) -> None:
         """From now on `process` is reported when it ends."""
         self.leaders[process.pid] = process
+        roster.enter(process.pid, process.token)
         if process.token in self.spared:
             self._earlier[process.pid] = self.adopted()
 
@@ -38,7 +42,7 @@ class Reaper:
         for pid, status in self._dead():
             process = self.leaders.get(pid)
             if process is None:
-                os.waitpid(pid, 0)  # an adopted orphan
+                self._bury(pid)  # an adopted orphan
                 self._kept.discard(pid)
                 continue
             process.exited = True
@@ -73,37 +77,76 @@ class Reaper:
         self._earlier.pop(process.pid, None)
 
     def adopted(self) -> set[int]:
-        """Living children that devport did not start."""
-        found = set(descendants.children(os.getpid())) - self.leaders.keys()
-        return {
-            pid for pid in found if (known := descendants.stat(pid)) is not None and known.state not in "ZX"
-        }
+        """Living processes that were left to devport, which did not start them."""
+        return descendants.orphans({pid: process.token for pid, process in self.leaders.items()})
+
+    def suspend(self) -> list[int]:
+        """Stop what still runs below devport; who it was. One look is enough: what is stopped cannot fork."""
+        everybody = {*descendants.below(os.getpid()), *self.adopted()}
+        running = [pid for pid in everybody if not descendants.is_stopped(pid)]
+        for pid in running:
+            descendants.send(pid, signal.SIGSTOP)
+        return running
+
+    @staticmethod
+    def resume(pids: Iterable[int]) -> None:
+        """Continue what `suspend` stopped."""
+        for pid in pids:
+            descendants.send(pid, signal.SIGCONT)
+
+    @property
+    def overlooks(self) -> bool:
+        """Whether the end of what leaders have left behind comes without a SIGCHLD: look again and again."""
+        return not kernel.LINUX and any(process.exited for process in self.leaders.values())
 
     def _dead(self) -> Iterator[tuple[int, int]]:
         """Each zombie child that is not being kept, once; reaped or kept by the caller before the next."""
         while not any(process.exited for process in self.leaders.values()):
-            if (dead := self._peek(os.P_ALL, 0)) is None:
+            if (dead := self._look_for(0)) is None:
                 return
             yield dead
         # A kept zombie would be the answer to P_ALL every time: ask for each of the others.
         for pid in {*descendants.children(os.getpid()), *self.leaders}:
             process = self.leaders.get(pid)
-            if (process is None or not process.exited) and (dead := self._peek(os.P_PID, pid)) is not None:
+            if (process is None or not process.exited) and (dead := self._look_for(pid)) is not None:
                 yield dead
 
+    def _look_for(self, pid: int) -> tuple[int, int] | None:
+        """A dead child, `pid` or (0) anybody: who, and its status; None while there is none."""
+        return self._peek(pid) if kernel.WAITID else self._take(pid)
+
     @staticmethod
-    def _peek(kind: int, pid: int) -> tuple[int, int] | None:
+    def _peek(pid: int) -> tuple[int, int] | None:
+        kind = os.P_PID if pid else os.P_ALL
         try:
-            info = os.waitid(kind, pid, _PEEK)
+            info = os.waitid(kind, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             return None
         if info is None:
             return None
         return info.si_pid, info.si_status if info.si_code == os.CLD_EXITED else -info.si_status
 
+    def _take(self, pid: int) -> tuple[int, int] | None:
+        """As `_peek`, for `pid` or (0) anybody, who is reaped by it."""
+        try:
+            dead, status = os.waitpid(pid or -1, os.WNOHANG)
+        except ChildProcessError:
+            return None
+        if not dead:
+            return None
+        self._buried.add(dead)
+        return dead, os.waitstatus_to_exitcode(status)
+
+    def _bury(self, pid: int) -> None:
+        if pid in self._buried:
+            self._buried.remove(pid)
+        else:
+            os.waitpid(pid, 0)
+
     def _reap(self, process: Process) -> None:
-        os.waitpid(process.pid, 0)
+        self._bury(process.pid)
         del self.leaders[process.pid]
+        roster.leave(process.pid)
 
     def _look(self, process: Process, adopted: set[int]) -> None:
         """Which of the adopted are of this tree; the last tree that is left gets what nobody else claims."""

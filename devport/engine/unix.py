@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from devport.encoding import encode
 from devport.errors import DevportError
+from devport.kernel.descriptors import path_of
 from devport.registry import files
 
 LONGEST = 100
@@ -29,11 +30,13 @@ def at(path: str, act: Callable[[bytes], None]) -> None:
         act(address)
         return
     folder, name = os.path.split(address)
-    if not os.path.isdir("/proc/self/fd") or len(name) > LONGEST // 2:
-        raise OSError(errno.ENAMETOOLONG, f"its {len(address)} bytes are too long for a socket's address")
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        act(b"/proc/self/fd/%d/%s" % (descriptor, name))
+        short = path_of(descriptor)
+        if short is None or len(name) > LONGEST // 2:
+            reason = f"its {len(address)} bytes are too long for a socket's address"
+            raise OSError(errno.ENAMETOOLONG, reason)
+        act(b"%s/%s" % (encode(short), name))
     finally:
         os.close(descriptor)
 

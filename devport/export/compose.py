@@ -10,19 +10,37 @@ import re
 import signal
 from typing import Any
 
-from devport.export.documents import check_text, duration, grace, local_names, notes, probe_text, ready_of
+from devport.export.documents import (
+    block,
+    check_text,
+    duration,
+    grace,
+    key,
+    local_names,
+    notes,
+    probe_text,
+    ready_of,
+    section,
+    words,
+)
 from devport.export.lost import lost, refuse, signal_name
 from devport.export.plan import PRIVATE, File, Plan, Unit, fill
 from devport.model import Probe, RestartPolicy
-from devport.project.yaml_writer import dump
 
 NAME = "compose.yaml"
 TEMPLATE = """\
 # {{app}} for docker compose, written by `devport export compose`
 # {{variable}} is the image that has what the services need; the project's folder is mounted into it.
 {{notes}}
-{{document}}
+{{project}}
+{{services}}
 """
+SERVICE = """\
+{{name}}
+{{keys}}
+"""
+TAKES = frozenset({"user", "shell", "template-dir"})
+TEMPLATES = {NAME: TEMPLATE, "compose-service.yaml": SERVICE}
 PATIENCE = 3600.0
 """Seconds in which a service may fail its healthcheck before it counts, where nothing says how many."""
 _KEPT = {"after", "ready", "status", "stop.signal", "stop.timeout", "restart.max", "restart.success"}
@@ -31,15 +49,13 @@ _KEPT = {"after", "ready", "status", "stop.signal", "stop.timeout", "restart.max
 def render(plan: Plan) -> tuple[File, ...]:
     """`compose.yaml`."""
     said: list[str] = []
-    services = {unit.name: _service(plan, unit, said) for unit in plan.units}
-    document = {"name": plan.app.lower(), "services": services}
-    if plan.log is not None:
-        said.append("the logs are docker's, not in the folder of --log")
+    services = "".join(_service(plan, unit, said) for unit in plan.units)
     values = {
         "app": plan.app,
         "variable": variable(plan.app),
         "notes": notes(said),
-        "document": dump(document).rstrip("\n"),
+        "project": block({"name": plan.app.lower()}),
+        "services": section("services", services),
     }
     return (File(NAME, fill(plan, NAME, TEMPLATE, values), PRIVATE),)
 
@@ -54,7 +70,7 @@ def escaped(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def _service(plan: Plan, unit: Unit, said: list[str]) -> dict[str, Any]:
+def _service(plan: Plan, unit: Unit, said: list[str]) -> str:
     check_text(unit, "compose")
     refuse(unit, "compose")
     service = unit.service
@@ -76,7 +92,8 @@ def _service(plan: Plan, unit: Unit, said: list[str]) -> dict[str, Any]:
         "tty": bool(service.pty),
         "user": plan.user,
     }
-    return {key: value for key, value in found.items() if value not in ([], {}, None, False)}
+    values = {"app": plan.app, "name": key(unit.name, 1), **words(found, 2, ([], {}, None, False))}
+    return fill(plan, "compose-service.yaml", SERVICE, values)
 
 
 def _depends_on(plan: Plan, unit: Unit) -> dict[str, Any]:
@@ -86,8 +103,8 @@ def _depends_on(plan: Plan, unit: Unit) -> dict[str, Any]:
         if other is None:
             continue
         healthy = "service_healthy" if _healthcheck(ready_of(other)) else "service_started"
-        words = {"started": "service_started", "ready": healthy}
-        found[one.name] = {"condition": words.get(one.condition, "service_completed_successfully")}
+        conditions = {"started": "service_started", "ready": healthy}
+        found[one.name] = {"condition": conditions.get(one.condition, "service_completed_successfully")}
         if other.service.enable == "false":
             found[one.name]["required"] = False  # its profile is not part of a plain start
     return found

@@ -3,12 +3,14 @@
 import math
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from devport.encoding import printable
 from devport.errors import UsageError
 from devport.export.plan import Plan, Unit
 from devport.model import GRACE, Probe
+from devport.project.yaml_writer import dump
 
 ALWAYS_READY = 1_000_000
 """Failures of a probe in a row that nothing ever reaches."""
@@ -26,6 +28,33 @@ def check_text(unit: Unit, format_: str) -> None:
         if _UNREADABLE.search(text):
             name = printable(unit.name)
             raise UsageError(f"cannot export {name} to {format_}: {printable(what)} is not UTF-8")
+
+
+def block(value: object, depth: int = 0) -> str:
+    """`value` (a mapping or a list) as lines of YAML, `depth` levels in, without the last line end."""
+    return "\n".join(f"{'  ' * depth}{line}" for line in dump(value).rstrip("\n").split("\n"))
+
+
+def key(name: str, depth: int = 0) -> str:
+    """The line of YAML that begins the mapping `name`."""
+    return block({name: 0}, depth).removesuffix(" 0")
+
+
+def section(name: str, inside: str) -> str:
+    """The mapping `name` with the lines `inside`, which are a level in."""
+    return f"{name}:\n{inside}".rstrip("\n") if inside else f"{name}: {{}}"
+
+
+def words(found: Mapping[str, Any], depth: int, empty: Collection[object]) -> dict[str, str]:
+    """For a template: each key of `found` with its value, as whole lines of YAML, and all of them as `keys`.
+
+    A template is text, and what stands in a document is quoted by whoever knows how: so a word is never less
+    than a key with its value, and a template says which of them there are, and what else. A word whose
+    value is one of `empty` is empty.
+    """
+    given = {name: value for name, value in found.items() if value not in empty}
+    each = {name: block({name: value}, depth) if name in given else "" for name, value in found.items()}
+    return {**each, "keys": block(given, depth)}
 
 
 def notes(lines: Iterable[str]) -> str:

@@ -2,10 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from devport.encoding import printable
 from devport.errors import DevportError, UsageError, nearest
-from devport.export.plan import Exporter
+from devport.export.plan import COMMON, SPECIAL, Exporter, File, Plan
+from devport.export.target import is_below
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
     from importlib.metadata import EntryPoint
 
 GROUP = "devport.exporters"
@@ -40,6 +43,41 @@ def find(name: str) -> Exporter:
         found: Exporter = others[name].load()
     except Exception as error:  # another package's code, whatever it does
         raise DevportError(f"cannot export to {name}: {type(error).__name__}: {error}") from error
+    return found
+
+
+def render(name: str, exporter: Exporter, plan: Plan) -> tuple[File, ...]:
+    """The files of `plan`; DevportError where another package's format fails, or leaves the location."""
+    try:
+        files = tuple(exporter.render(plan))
+        strange = [file.path for file in files if not is_below(file.path)]
+    except DevportError:
+        raise
+    except Exception as error:
+        if name in OWN:
+            raise
+        raise DevportError(f"cannot export to {name}: {type(error).__name__}: {error}") from error
+    if strange:
+        raise DevportError(f"cannot export to {name}: {printable(strange[0])} is not below the LOCATION")
+    return files
+
+
+def check_options(name: str, exporter: Exporter, given: "Collection[str]") -> None:
+    """UsageError where one of `given` (long names without dashes) means nothing to the format `name`."""
+    wrong = sorted((COMMON | SPECIAL).intersection(given) - _takes(exporter))
+    if wrong:
+        knows = [own for own in OWN if wrong[0] in _takes(find(own))]
+        them = " and ".join([", ".join(knows[:-1]), knows[-1]] if knows[1:] else knows)
+        raise UsageError(f"cannot export: --{wrong[0]} is for {them}, not for {name}")
+
+
+def _takes(exporter: Exporter) -> frozenset[str]:
+    return frozenset(getattr(exporter, "TAKES", COMMON))
+
+
+def templates(exporter: Exporter) -> "Mapping[str, str] | None":
+    """The built-in templates of a format by name; None where it does not say which there are."""
+    found: Mapping[str, str] | None = getattr(exporter, "TEMPLATES", None)
     return found
 
 

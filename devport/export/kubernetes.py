@@ -17,19 +17,80 @@ from collections.abc import Sequence
 from typing import Any
 
 from devport.errors import UsageError
-from devport.export.documents import check_text, grace, live_of, local_names, notes, ready_of, whole
+from devport.export.documents import (
+    block,
+    check_text,
+    grace,
+    live_of,
+    local_names,
+    notes,
+    ready_of,
+    whole,
+    words,
+)
 from devport.export.lost import lost, refuse
 from devport.export.plan import PRIVATE, File, Plan, Unit, fill
 from devport.model import Probe
-from devport.project.yaml_writer import dump
 
 NAME = "kubernetes.yaml"
 TEMPLATE = """\
 # {{app}} for Kubernetes, written by `devport export kubernetes`; for kubectl apply -f
 # The image {{image}} has to hold the project in {{root}}.
 {{notes}}
-{{document}}
+{{documents}}
 """
+VALUES = """\
+---
+apiVersion: v1
+kind: Secret
+{{metadata}}
+type: Opaque
+{{values}}
+"""
+DEPLOYMENT = """\
+---
+apiVersion: apps/v1
+kind: Deployment
+{{metadata}}
+spec:
+{{replicas}}
+{{selector}}
+  template:
+{{pod_metadata}}
+    spec:
+{{containers}}
+{{pod}}
+"""
+JOB = """\
+---
+apiVersion: batch/v1
+kind: Job
+{{metadata}}
+spec:
+  backoffLimit: 0
+  template:
+{{pod_metadata}}
+    spec:
+{{containers}}
+{{pod}}
+"""
+SERVICE = """\
+---
+apiVersion: v1
+kind: Service
+{{metadata}}
+spec:
+{{selector}}
+{{ports}}
+"""
+TAKES = frozenset({"shell", "template-dir"})
+TEMPLATES = {
+    NAME: TEMPLATE,
+    "kubernetes-secret.yaml": VALUES,
+    "kubernetes-deployment.yaml": DEPLOYMENT,
+    "kubernetes-job.yaml": JOB,
+    "kubernetes-service.yaml": SERVICE,
+}
 PATIENCE = 3600
 """Seconds in which a service may become ready before it is killed, where nothing says how many."""
 _LONGEST, _LONGEST_PORT_NAME = 63, 15
@@ -41,21 +102,19 @@ Json = dict[str, Any]
 def render(plan: Plan) -> tuple[File, ...]:
     """`kubernetes.yaml`: several documents."""
     said: list[str] = []
-    documents: list[Json] = []
+    documents: list[str] = []
     names = _names(plan)
     for unit in plan.units:
         check_text(unit, "kubernetes")
         refuse(unit, "kubernetes")
         said += [*_losses(unit), *local_names(plan, unit)]
         documents += _documents(plan, unit, names[unit.name])
-    if plan.user is not None or plan.log is not None:
-        said.append("the user is the image's, and the logs are the cluster's")
     values = {
         "app": plan.app,
         "image": image(plan.app),
         "root": notes([plan.root]).removeprefix("# "),
         "notes": notes(said),
-        "document": dump(*documents).rstrip("\n"),
+        "documents": "".join(documents).rstrip("\n"),
     }
     return (File(NAME, fill(plan, NAME, TEMPLATE, values), PRIVATE),)
 
@@ -91,45 +150,38 @@ def label(text: str) -> str:
     return f"{name[: _LONGEST - 9].rstrip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def _documents(plan: Plan, unit: Unit, name: str) -> list[Json]:
+def _documents(plan: Plan, unit: Unit, name: str) -> list[str]:
     labels = {
         "app.kubernetes.io/name": name,
         "app.kubernetes.io/part-of": image(plan.app),
         "app.kubernetes.io/managed-by": "devport",
     }
-    metadata = {"name": name, "labels": labels}
-    secret: Json = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": metadata,
-        "type": "Opaque",
-        "stringData": _values(unit),
-    }
     selector = {key: labels[key] for key in ("app.kubernetes.io/name", "app.kubernetes.io/part-of")}
-    pod = {"metadata": {"labels": labels}, "spec": _pod(plan, unit, name)}
+    shared = {
+        "app": plan.app,
+        "metadata": block({"metadata": {"name": name, "labels": labels}}),
+        "pod_metadata": block({"metadata": {"labels": labels}}, 2),
+        **_pod(plan, unit, name),
+    }
+    values = {**shared, "values": block({"stringData": _values(unit)})}
+    made = [fill(plan, "kubernetes-secret.yaml", VALUES, values)]
     if unit.service.policy.task:
-        job = {"backoffLimit": 0, "template": pod}
-        return [secret, {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": job}]
-    deployment: Json = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": metadata,
-        "spec": {
-            "replicas": int(unit.service.enable != "false"),
-            "selector": {"matchLabels": selector},
-            "template": pod,
-        },
+        return [*made, fill(plan, "kubernetes-job.yaml", JOB, shared)]
+    values = {
+        **shared,
+        "replicas": block({"replicas": int(unit.service.enable != "false")}, 1),
+        "selector": block({"selector": {"matchLabels": selector}}, 1),
     }
-    if not (ports := web_ports(unit)):
-        return [secret, deployment]
-    exposed = [{"name": key, "port": port, "targetPort": key} for key, port in ports.items()]
-    service: Json = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": metadata,
-        "spec": {"selector": selector, "ports": exposed},
-    }
-    return [secret, deployment, service]
+    made.append(fill(plan, "kubernetes-deployment.yaml", DEPLOYMENT, values))
+    if ports := web_ports(unit):
+        exposed = [{"name": key, "port": port, "targetPort": key} for key, port in ports.items()]
+        values = {
+            **shared,
+            "selector": block({"selector": selector}, 1),
+            "ports": block({"ports": exposed}, 1),
+        }
+        made.append(fill(plan, "kubernetes-service.yaml", SERVICE, values))
+    return made
 
 
 def web_ports(unit: Unit) -> dict[str, int]:
@@ -154,7 +206,8 @@ def _values(unit: Unit) -> dict[str, str]:
     return dict(unit.environment)
 
 
-def _pod(plan: Plan, unit: Unit, name: str) -> Json:
+def _pod(plan: Plan, unit: Unit, name: str) -> dict[str, str]:
+    """For templates: `containers`, each key of the one there is, and `pod`, what else a pod has."""
     service = unit.service
     container: Json = {
         "name": name,
@@ -164,16 +217,23 @@ def _pod(plan: Plan, unit: Unit, name: str) -> Json:
         "envFrom": [{"secretRef": {"name": name}}],
         "ports": [{"name": key, "containerPort": port} for key, port in web_ports(unit).items()],
         "tty": bool(service.pty),
+        **dict.fromkeys(("readinessProbe", "livenessProbe", "startupProbe")),
+        **({} if service.policy.task else _probes(unit)),
+        "lifecycle": None,
     }
-    if not service.policy.task:
-        container |= _probes(unit)
     if service.stop.command:
         container["lifecycle"] = {"preStop": {"exec": {"command": list(service.stop.command)}}}
-    return {
-        "containers": [{key: value for key, value in container.items() if value not in ([], {}, False)}],
+    empty: tuple[object, ...] = ([], None, False)
+    given = {key: value for key, value in container.items() if value not in empty}
+    pod = {
         "restartPolicy": "Never" if service.policy.task else "Always",
         "terminationGracePeriodSeconds": whole(grace(unit)),
         "enableServiceLinks": False,  # it would set variables called WEB_PORT
+    }
+    return {
+        **words(container, 5, empty),
+        "containers": block({"containers": [given]}, 3),
+        "pod": block(pod, 3),
     }
 
 

@@ -13,9 +13,26 @@ from devport.encoding import printable
 from devport.errors import UsageError
 from devport.export import sh
 from devport.export.lost import lost, refuse
-from devport.export.plan import PRIVATE, File, Plan, Unit
+from devport.export.plan import COMMON, PRIVATE, File, Plan, Unit, fill
 from devport.model import GRACE
 
+TEMPLATE = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+{{lost}}
+<plist version="1.0">
+<dict>
+{{keys}}
+</dict>
+</plist>
+"""
+TAKES = COMMON
+TEMPLATES = {"launchd.plist": TEMPLATE}
+_KEYS = (
+    *("Label", "ProgramArguments", "EnvironmentVariables", "WorkingDirectory", "UserName", "RunAtLoad"),
+    *("KeepAlive", "Disabled", "ExitTimeOut", "AbandonProcessGroup", "ThrottleInterval"),
+    *("StandardOutPath", "StandardErrorPath"),
+)
 _NO_XML = re.compile("[\0-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]+")
 _VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")  # another name does not get through dash
 _KEPT = {"restart.delay"}
@@ -29,12 +46,21 @@ def render(plan: Plan) -> tuple[File, ...]:
 def _file(plan: Plan, unit: Unit) -> File:
     refuse(unit, "launchd")
     label = f"{plan.app}.{unit.name}"
-    text = plistlib.dumps(_job(plan, unit, label), sort_keys=False).decode()
+    job = _job(plan, unit, label)
     gone = lost(unit, _KEPT)
-    if gone:
-        note = f"<!-- not carried over: {', '.join(gone)} -->\n"
-        text = text.replace("<plist ", f"{note}<plist ", 1)
-    return File(f"{label}.plist", text, PRIVATE)
+    values = {
+        "app": plan.app,
+        "lost": f"<!-- not carried over: {', '.join(gone)} -->" if gone else "",
+        **{key: _inside({key: job[key]}) if key in job else "" for key in _KEYS},
+        "keys": _inside(job),
+    }
+    return File(f"{label}.plist", fill(plan, "launchd.plist", TEMPLATE, values), PRIVATE)
+
+
+def _inside(job: dict[str, Any]) -> str:
+    """What stands between `<dict>` and `</dict>`: whole lines, as plistlib quotes them."""
+    text = plistlib.dumps(job, sort_keys=False).decode()
+    return text.partition("<dict>\n")[2].rpartition("\n</dict>")[0]
 
 
 def _job(plan: Plan, unit: Unit, label: str) -> dict[str, Any]:

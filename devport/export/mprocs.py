@@ -9,17 +9,22 @@ started.
 from typing import Any
 
 from devport.errors import UsageError
-from devport.export.documents import check_text, notes, shell_text
+from devport.export.documents import check_text, key, notes, section, shell_text, words
 from devport.export.lost import lost, refuse
 from devport.export.plan import PRIVATE, File, Plan, Unit, fill
-from devport.project.yaml_writer import dump
 
 NAME = "mprocs.yaml"
 TEMPLATE = """\
 # {{app}} for mprocs, written by `devport export mprocs`
 {{notes}}
-{{document}}
+{{procs}}
 """
+PROC = """\
+{{name}}
+{{keys}}
+"""
+TAKES = frozenset({"log", "shell", "template-dir"})
+TEMPLATES = {NAME: TEMPLATE, "mprocs-proc.yaml": PROC}
 SHELL = "/bin/sh"  # the one that mprocs has
 _SIGNALS = {2: "SIGINT", 9: "SIGKILL", 15: "SIGTERM"}
 _KEPT = {"after", "status", "stop.exec"}
@@ -28,14 +33,12 @@ _KEPT = {"after", "status", "stop.exec"}
 def render(plan: Plan) -> tuple[File, ...]:
     """`mprocs.yaml`."""
     said: list[str] = []
-    procs = {unit.name: _proc(plan, unit, said) for unit in plan.units}
-    if plan.user is not None:
-        said.append("every service runs as the user who starts mprocs")
-    values = {"app": plan.app, "notes": notes(said), "document": dump({"procs": procs}).rstrip("\n")}
+    procs = "".join(_proc(plan, unit, said) for unit in plan.units)
+    values = {"app": plan.app, "notes": notes(said), "procs": section("procs", procs)}
     return (File(NAME, fill(plan, NAME, TEMPLATE, values), PRIVATE),)
 
 
-def _proc(plan: Plan, unit: Unit, said: list[str]) -> dict[str, Any]:
+def _proc(plan: Plan, unit: Unit, said: list[str]) -> str:
     check_text(unit, "mprocs")
     refuse(unit, "mprocs")
     for name in ("<<", "$select"):
@@ -45,17 +48,20 @@ def _proc(plan: Plan, unit: Unit, said: list[str]) -> dict[str, Any]:
     text = unit.text if unit.argv[0] == SHELL else None
     stop = unit.service.stop
     found: dict[str, Any] = {
-        **({"cmd": list(unit.argv)} if text is None else {"shell": text}),
+        "cmd": list(unit.argv) if text is None else None,
+        "shell": text,
         "cwd": unit.cwd,
         "env": dict(unit.environment),
-        **({"autostart": False} if unit.service.enable == "false" else {}),
+        "autostart": False if unit.service.enable == "false" else None,
         "autorestart": unit.restart.on != "never" and not unit.service.policy.task,
         "stop": {"cmd": shell_text(stop.command)} if stop.command else _SIGNALS.get(stop.signal, "SIGTERM"),
         "deps": [one.name for one in unit.service.policy.after if plan.unit(one.name) is not None],
+        "log": None
+        if plan.log is None
+        else {"enabled": True, "dir": plan.log, "file": f"{unit.name}.log", "mode": "append"},
     }
-    if plan.log is not None:
-        found["log"] = {"enabled": True, "dir": plan.log, "file": f"{unit.name}.log", "mode": "append"}
-    return {key: value for key, value in found.items() if value != []}
+    values = {"app": plan.app, "name": key(unit.name, 1), **words(found, 2, ([], None))}
+    return fill(plan, "mprocs-proc.yaml", PROC, values)
 
 
 def _losses(plan: Plan, unit: Unit) -> list[str]:

@@ -53,6 +53,8 @@ GROUP = """\
     }
   }
 """
+TAKES = frozenset({"user", "shell", "template-dir"})
+TEMPLATES = {"nomad.hcl": JOB, "nomad-tasks.hcl": JOB, "nomad-group.hcl": GROUP}
 WINDOW = 300.0
 """Seconds within which Nomad counts restarts, where nothing says how many."""
 _KEPT = {"ready", "status", "stop.signal", "stop.timeout", "restart.window", "restart.delay", "restart.max"}
@@ -103,8 +105,6 @@ def is_odd(name: str, value: str) -> bool:
 
 def _job(plan: Plan, name: str, type_: str, units: Sequence[Unit]) -> File:
     said = [text for unit in units for text in _losses(unit)]
-    if plan.log is not None:
-        said.append("the logs are Nomad's (nomad alloc logs)")
     values = {
         "app": plan.app,
         "notes": notes(said),

@@ -1,7 +1,8 @@
 """What an exporter is given, and what it gives back: plain values, nothing read and nothing written.
 
-A format is a module (or an object) with `render(plan) -> files`, and with `EXTENSION` where it is one file.
-Its templates are texts with `{{name}}`; a user's template of the same name replaces the built-in one.
+A format is a module (or an object) with `render(plan) -> files`; with `TAKES`, the options it knows beside
+those that say which services and ports there are (COMMON, if it does not say); with `TEMPLATES`, its texts
+with `{{name}}` by the file name under which a user's own replaces one (any file, if it does not say).
 """
 
 import re
@@ -13,6 +14,10 @@ from devport.errors import UsageError, nearest
 from devport.model import NOTHING, RestartPolicy, Service
 
 PUBLIC, PRIVATE, PROGRAM, PRIVATE_PROGRAM = 0o644, 0o600, 0o755, 0o700
+COMMON = frozenset({"user", "log", "shell", "template-dir"})
+"""Options that most formats know, by their long names without the dashes."""
+SPECIAL = frozenset({"system", "supervised", "attach"})
+"""Those that only a format which says so knows."""
 
 
 class Unit(NamedTuple):

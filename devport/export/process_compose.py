@@ -17,27 +17,39 @@ from devport.export.documents import (
     ALWAYS_READY,
     check_text,
     grace,
+    key,
     literal,
     live_of,
     notes,
     probe_text,
     ready_of,
+    section,
     shell_text,
     whole,
+    words,
 )
 from devport.export.lost import lost, refuse
 from devport.export.plan import PRIVATE, File, Plan, Unit, fill
 from devport.model import Probe, RestartPolicy
-from devport.project.yaml_writer import dump
 
 NAME = "process-compose.yaml"
 TEMPLATE = """\
 # {{app}} for process-compose, written by `devport export process-compose`
 {{notes}}
-{{document}}
+{{keys}}
+{{processes}}
 """
+PROCESS = """\
+{{name}}
+{{keys}}
+"""
+TAKES = frozenset({"log", "shell", "template-dir"})
+TEMPLATES = {NAME: TEMPLATE, "process-compose-process.yaml": PROCESS}
 _RESTART = {"never": "no", "on_failure": "on_failure", "always": "always"}
 _HIGHEST_SIGNAL, _REFUSED_STATUS = 31, 400
+_ABSENT = {"command", "entrypoint", "readiness_probe", "ready_log_line", "liveness_probe"} | {
+    *("log_location", "log_configuration"),
+}
 _KEPT = {
     *("after", "ready", "live", "watch", "status", "stop.exec", "stop.signal"),
     *("restart.delay", "restart.max", "restart.success"),
@@ -47,20 +59,23 @@ _KEPT = {
 def render(plan: Plan) -> tuple[File, ...]:
     """`process-compose.yaml`."""
     said: list[str] = []
-    processes = {unit.name: _process(plan, unit, said) for unit in plan.units}
-    document = {
+    processes = "".join(_process(plan, unit, said) for unit in plan.units)
+    head = {
         "version": "0.5",
         "name": plan.app,
         "ordered_shutdown": True,
         "shell": {"shell_command": plan.shell, "shell_argument": "-c"},
-        "processes": processes,
     }
-    if plan.user is not None:
-        said.append("every process runs as the user who starts process-compose")
-    values = {"app": plan.app, "notes": notes(said), "document": dump(document).rstrip("\n")}
-    # The whole text, whoever wrote it: a dollar of the template's own is doubled by its author.
-    values = {name: text.replace("$", "$$") for name, text in values.items()}
+    values = {
+        **_doubled({"app": plan.app, "notes": notes(said), **words(head, 0, ())}),
+        "processes": section("processes", processes),
+    }
     return (File(NAME, fill(plan, NAME, TEMPLATE, values), PRIVATE),)
+
+
+def _doubled(values: Mapping[str, str]) -> dict[str, str]:
+    """Its dollars: variables are replaced in the whole text, a template's own too, whoever wrote it."""
+    return {name: text.replace("$", "$$") for name, text in values.items()}
 
 
 def escaped(text: str) -> str:
@@ -68,7 +83,7 @@ def escaped(text: str) -> str:
     return text.replace("{{", '{{ "{{" }}')
 
 
-def _process(plan: Plan, unit: Unit, said: list[str]) -> dict[str, Any]:
+def _process(plan: Plan, unit: Unit, said: list[str]) -> str:
     check_text(unit, "process-compose")
     if not unit.service.policy.external:
         refuse(unit, "process-compose")
@@ -94,7 +109,12 @@ def _process(plan: Plan, unit: Unit, said: list[str]) -> dict[str, Any]:
         "watch": _watch(unit),
         **_log(plan, unit),
     }
-    return {key: value for key, value in found.items() if value not in ("", [], {}, None, False)}
+    values = {
+        "app": plan.app,
+        "name": key(unit.name, 1),
+        **words({**found, **dict.fromkeys(_ABSENT - found.keys())}, 2, ("", [], {}, None, False)),
+    }
+    return fill(plan, "process-compose-process.yaml", PROCESS, _doubled(values))
 
 
 def _command(plan: Plan, unit: Unit) -> dict[str, Any]:

@@ -2,16 +2,32 @@
 
 These programs count ports themselves and read env files with grammars of their own; so each line sets what
 its service is to see, quoted for the shell that runs the line, and the env file has what all share. It is
-written in single quotes without any, which all of them read the same way; a value that cannot be written so
-stands in the line as well.
+written without any quotes, which all of them read the same way; a value that cannot be written so stands in
+the line as well. They end all as soon as one has ended: so something waits in the place of a task that has
+succeeded.
 """
 
 import re
 
 from devport.errors import UsageError
 from devport.export import sh
-from devport.export.plan import PRIVATE, File, Plan, Unit
+from devport.export.lost import lost, refuse
+from devport.export.plan import PRIVATE, File, Plan, Unit, fill
 
+PROCFILE = """\
+{{entries}}
+"""
+ENTRY = """\
+{{lost}}
+{{name}}: {{command}}
+"""
+ENV = """\
+{{variables}}
+"""
+TAKES = frozenset({"shell", "template-dir"})
+TEMPLATES = {"procfile": PROCFILE, "procfile-entry": ENTRY, "procfile.env": ENV}
+WAIT = "tail -f /dev/null"
+"""What goes on for ever, does nothing, and ends by any signal."""
 NAME = re.compile("[^A-Za-z0-9_-]")
 # What every one of them reads back as it stands: no quotes, backslashes, dollars, comments; no blanks, which
 # honcho leaves out, and not nothing, which it does not set.
@@ -30,9 +46,30 @@ def render(plan: Plan) -> tuple[File, ...]:
             )
     shared = _shared(plan)
     easy = {name: value for name, value in shared.items() if _is_easy(name, value)}
-    lines = "".join(f"{NAME.sub('-', unit.name)}: {_command(plan, unit, easy)}\n" for unit in plan.units)
-    env = "".join(f"{name}={value}\n" for name, value in sorted(easy.items()))
-    return File("Procfile", lines, PRIVATE), File(".env", env, PRIVATE)
+    lines = "".join(_entry(plan, unit, easy) for unit in plan.units)
+    values = {"app": plan.app, "entries": lines.rstrip("\n")}
+    env = "\n".join(f"{name}={value}" for name, value in sorted(easy.items()))
+    return (
+        File("Procfile", fill(plan, "procfile", PROCFILE, values), PRIVATE),
+        File(".env", fill(plan, "procfile.env", ENV, {"app": plan.app, "variables": env}), PRIVATE),
+    )
+
+
+def _entry(plan: Plan, unit: Unit, shared: dict[str, str]) -> str:
+    refuse(unit, "procfile")
+    name, gone = NAME.sub("-", unit.name), _lost(unit)
+    values = {
+        "app": plan.app,
+        "lost": f"# {name}: not carried over: {', '.join(gone)}" if gone else "",
+        "name": name,
+        "command": _command(plan, unit, shared),
+    }
+    return fill(plan, "procfile-entry", ENTRY, values)
+
+
+def _lost(unit: Unit) -> list[str]:
+    gone = [key for key in lost(unit, ()) if not key.startswith("restart.")]
+    return [*gone, *(["restart"] if unit.service.restart and unit.restart.on != "never" else [])]
 
 
 def _shared(plan: Plan) -> dict[str, str]:
@@ -59,4 +96,10 @@ def _command(plan: Plan, unit: Unit, shared: dict[str, str]) -> str:
         line.quoted(word) for word in (*(f"{name}={value}" for name, value in own.items()), *unit.argv)
     )
     folder = f"cd {line.quoted(unit.cwd)} && " if unit.cwd != plan.root else ""
-    return f"{line.preamble()}{folder}exec {'/usr/bin/env ' if own else ''}{words}"
+    # The one that all of these programs set has nothing to do with a service that has none.
+    unset = "" if "PORT" in unit.environment else "unset PORT && "
+    first = f"{line.preamble()}{unset}{folder}"
+    program = f"{'/usr/bin/env ' if own else ''}{words}"
+    if unit.service.policy.task:
+        return f"{first}{program} && exec {WAIT}"
+    return f"{first}exec {program}"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from devport.export import sh
 from devport.export.lost import lost, refuse, signal_name
-from devport.export.plan import PRIVATE_PROGRAM, PROGRAM, PUBLIC, File, Plan, Unit, fill
+from devport.export.plan import COMMON, PRIVATE_PROGRAM, PROGRAM, PUBLIC, File, Plan, Unit, fill
 from devport.model import GRACE, Dependency
 
 RUN = """\
@@ -70,6 +70,15 @@ CHECK = """\
 #!/bin/sh
 {{commands}}
 """
+TAKES = COMMON
+TEMPLATES = {
+    "runit-run": RUN,
+    "runit-finish": FINISH,
+    "runit-control-t": TERM,
+    "runit-control-k": KILL,
+    "runit-log-run": LOG,
+    "runit-check": CHECK,
+}
 _KEPT = {"after", "stop.signal", "restart.max", "restart.success"}
 _BOOT = "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
 

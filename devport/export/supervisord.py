@@ -16,7 +16,7 @@ from devport.encoding import printable
 from devport.errors import UsageError
 from devport.export import sh
 from devport.export.lost import lost, refuse, signal_name
-from devport.export.plan import PRIVATE, File, Plan, Unit, fill
+from devport.export.plan import COMMON, PRIVATE, File, Plan, Unit, fill
 from devport.model import GRACE
 
 EXTENSION = ".conf"
@@ -50,6 +50,8 @@ killasgroup=true
 redirect_stderr=true
 stdout_logfile={{log}}
 """
+TAKES = COMMON
+TEMPLATES = {"supervisord.conf": FILE, "supervisord-program.conf": PROGRAM}
 WITHOUT_LIMIT = 1_000_000
 _KEPT = {"after", "stop.signal", "restart.max", "restart.success"}
 _BREAKS = re.compile(r"(?<=%)(?=\()|(?<=[^!-~])(?=[;#])")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from devport.errors import UsageError
 from devport.export.lost import lost
-from devport.export.plan import PRIVATE, PUBLIC, File, Plan, Unit, fill
+from devport.export.plan import COMMON, PRIVATE, PUBLIC, File, Plan, Unit, fill
 from devport.export.unitfile import command, escaped, is_odd, line, unit_name, variables
 from devport.model import GRACE, Dependency, Listen
 
@@ -77,6 +77,8 @@ _READY = 'until "$0" "$@" >/dev/null 2>&1; do kill -0 "$MAINPID" || exit 1; slee
 _UP = 'until "$0" "$@" >/dev/null 2>&1; do sleep 0.5; done'
 _CONNECT = ("/usr/bin/env", "bash", "-c", ': <"/dev/tcp/$0/$1"')
 
+TAKES = COMMON | {"system"}
+TEMPLATES = {"systemd.target": TARGET, "systemd.service": SERVICE, "systemd.socket": SOCKET}
 _LOST = {"live", "watch", "interactive"}  # of these each service tells; docs/export.md has the rest
 _CLEAN = "SIGHUP SIGINT SIGTERM SIGPIPE"
 

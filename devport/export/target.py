@@ -7,6 +7,7 @@ Never touches, unless it is forced to, what an earlier export of the same projec
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from devport.errors import DevportError
 from devport.export.plan import PRIVATE, File
 
 Checksums = dict[str, str]
+_LONGEST_NAME = 255
+"""Bytes of a file's name that every file system takes."""
 
 
 class Changes(NamedTuple):
@@ -35,24 +38,30 @@ class Target:
         self._manifest = f".devport-export-{app}-{format_}.json"
 
     def diff(self, files: Sequence[File], *, prune: bool = False) -> str:
-        """What `write` would change, as a unified diff; empty where nothing would."""
-        import difflib  # noqa: PLC0415 - for --dry-run only
+        """What `write` would change, as a unified diff; empty where nothing would.
 
-        wanted = {file.path: file.content for file in files}
+        Before it stands what no diff says: which file is new, is removed, or gets another mode.
+        """
         stale = [path for path in self._stale(files) if prune and self._is_ours(path)]
-        said: list[str] = []
-        for path in (*wanted, *stale):
-            old, new = self._read(path), wanted.get(path)
-            if old != new:
-                said += difflib.unified_diff(
-                    _lines(old),
-                    _lines(new),
-                    path if old is not None else "/dev/null",
-                    path if new is not None else "/dev/null",
-                )
-        return "".join(
-            line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in said
-        )
+        said = []
+        for file in files:
+            old = self._read(file.path)
+            if old is None:
+                said.append(f"{printable(file.path)}: new, mode {file.mode:04o}\n")
+            elif (mode := self._mode(file.path)) != file.mode:
+                said.append(f"{printable(file.path)}: mode {mode:04o} -> {file.mode:04o}\n")
+            said.append(_difference(file.path, old, file.content))
+        for path in stale:
+            said.append(f"{printable(path)}: removed, because of --prune\n")
+            said.append(_difference(path, self._read(path), None))
+        return "".join(said)
+
+    def left(self, files: Sequence[File], *, prune: bool = False) -> Changes:
+        """What `write` would leave alone though the export does not need it any more."""
+        stale = self._stale(files)
+        ours = [path for path in stale if self._is_ours(path)]
+        kept = tuple(path for path in stale if path not in ours)
+        return Changes(stale=() if prune else tuple(ours), kept=kept)
 
     def foreign(self, files: Iterable[File]) -> list[str]:
         """Those of `files` whose place is taken by something else that no export of this project wrote."""
@@ -68,9 +77,8 @@ class Target:
 
         DevportError where something cannot be written; what was written until then stays.
         """
-        stale = self._stale(files)
-        ours = [path for path in stale if self._is_ours(path)]
-        removed = ours if prune else []
+        left = self.left(files, prune=prune)
+        removed = [path for path in self._stale(files) if path not in (*left.stale, *left.kept)]
         written: list[str] = []
         unchanged: list[str] = []
         checksums = {path: sum_ for path, sum_ in self._known().items() if path not in removed}
@@ -87,21 +95,22 @@ class Target:
         except OSError as error:
             where = printable(decode(error.filename or encode(self.location)))
             raise DevportError(f"cannot write {where}: {error.strerror}") from error
-        return Changes(
-            tuple(written),
-            tuple(unchanged),
-            tuple(removed),
-            tuple(path for path in ours if not prune),
-            tuple(path for path in stale if path not in ours),
-        )
+        return left._replace(written=tuple(written), unchanged=tuple(unchanged), removed=tuple(removed))
 
     def _at(self, path: str) -> str:
+        """Where `path` is; DevportError where a folder on the way leads out of the location."""
+        folder = os.path.dirname(path)
+        while folder:
+            if os.path.islink(encode(os.path.join(self.location, folder))):
+                where = printable(os.path.join(self.location, folder))
+                raise DevportError(f"cannot use {where}: it is a symbolic link")
+            folder = os.path.dirname(folder)
         return os.path.join(self.location, path)
 
     def _put(self, file: File) -> bool:
         """Whether it was not there like that before; replaced as a whole, with the right mode at once."""
         path = encode(self._at(file.path))
-        if self._read(file.path) == file.content and os.stat(path).st_mode & 0o777 == file.mode:
+        if self._read(file.path) == file.content and self._mode(file.path) == file.mode:
             return False
         os.makedirs(os.path.dirname(path), exist_ok=True)
         temporary = path + b".devport-%d" % os.getpid()
@@ -125,15 +134,18 @@ class Target:
         except OSError as error:
             raise DevportError(f"cannot read {printable(self._at(path))}: {error.strerror}") from error
 
+    def _mode(self, path: str) -> int:
+        return os.stat(encode(self._at(path))).st_mode & 0o777
+
     def _known(self) -> Checksums:
         """What the last export wrote, and the checksum of each; nothing where the manifest is none."""
         try:
             manifest = json.loads(self._read(self._manifest) or "{}")
             files = manifest.get("files", {}) if manifest.get("root", "") == self.root else {}
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             return {}
         return (
-            {path: sum_ for path, sum_ in files.items() if _is_below(path)} if isinstance(files, dict) else {}
+            {path: sum_ for path, sum_ in files.items() if is_below(path)} if isinstance(files, dict) else {}
         )
 
     def _stale(self, files: Iterable[File]) -> list[str]:
@@ -152,14 +164,36 @@ class Target:
             folder = os.path.dirname(folder)
 
 
-def _is_below(path: object) -> bool:
-    """Whether `path`, out of a manifest that anything may have written, stays below the location."""
-    return isinstance(path, str) and not os.path.isabs(path) and ".." not in path.split("/")
+def is_below(path: object) -> bool:
+    """Whether `path`, out of a manifest that anything may have written, names a file below the location."""
+    if not isinstance(path, str) or "\0" in path or os.path.isabs(path):
+        return False
+    parts = path.split("/")
+    try:
+        longest = max(len(encode(part)) for part in parts)
+    except UnicodeEncodeError:
+        return False
+    return longest <= _LONGEST_NAME and not {"", ".", ".."} & {*parts}
 
 
 def _checksum(content: str) -> str:
     return hashlib.sha256(encode(content)).hexdigest()
 
 
-def _lines(content: str | None) -> list[str]:
-    return (content or "").splitlines(keepends=True)
+def _difference(path: str, old: str | None, new: str | None) -> str:
+    """A unified diff; None is a file that is not there."""
+    if old == new:
+        return ""
+    import difflib  # noqa: PLC0415 - for --dry-run only
+
+    before, after = (_lines(content or "") for content in (old, new))
+    names = ["/dev/null" if content is None else path for content in (old, new)]
+    lines = difflib.unified_diff(before, after, names[0], names[1])
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
+    )
+
+
+def _lines(text: str) -> list[str]:
+    """As patch(1) counts them: only a line feed ends one."""
+    return re.findall("[^\n]*\n|[^\n]+", text)

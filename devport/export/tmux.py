@@ -106,6 +106,8 @@ cd {{root}} || exit
 {{attach}}
 """
 
+TAKES = frozenset({"shell", "template-dir", "supervised", "attach"})
+TEMPLATES = {"tmux.sh": WINDOWS, "tmux-supervised.sh": SUPERVISED}
 _SAFE = re.compile("[A-Za-z0-9-]")
 _KEPT = {"interactive", "stop.signal"}
 
@@ -151,6 +153,8 @@ def _service(unit: Unit) -> str:
 def _supervised(plan: Plan) -> str:
     entries = Counter(unit.service.entry for unit in plan.units if not unit.service.policy.task)
     counts = [f"{name}={count}" for name, count in entries.items() if count > 1]
+    if plan.shell != "/bin/sh":
+        raise UsageError("cannot export to tmux: --shell does not go with --supervised: devport has its own")
     if "-" in plan.origin:
         raise UsageError(
             "cannot export to tmux: --supervised reads the project's file again, and it is standard input"

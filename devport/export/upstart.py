@@ -9,7 +9,7 @@ import math
 
 from devport.export import sh
 from devport.export.lost import lost, refuse, signal_name
-from devport.export.plan import PRIVATE, PUBLIC, File, Plan, Unit, fill
+from devport.export.plan import COMMON, PRIVATE, PUBLIC, File, Plan, Unit, fill
 from devport.model import GRACE, Dependency
 
 MASTER = """\
@@ -35,6 +35,8 @@ script
 {{commands}}
 end script
 """
+TAKES = COMMON
+TEMPLATES = {"upstart.conf": MASTER, "upstart-job.conf": JOB}
 _KEPT = {"after", "stop.signal", "restart.max", "restart.window", "restart.success"}
 
 

@@ -5,12 +5,12 @@ where the system has one, so that nobody else is ever hit.
 """
 
 import os
-import signal
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from devport.errors import DevportError
-from devport.registry.locks import Holder, process_start
+from devport.kernel import birth
+from devport.registry.locks import Holder
 
 if TYPE_CHECKING:
     from devport.remote import Remote
@@ -69,25 +69,8 @@ def deliver(holder: Holder, number: int) -> bool:
     if holder.pid < FIRST_USER_PID or holder.pid == os.getpid():
         return False
     try:
-        return _deliver(holder, number)
+        return birth.deliver(holder.pid, holder.started, number)
     except ProcessLookupError:
         return False
     except PermissionError as error:
         raise DevportError(f"cannot signal {holder}: {error.strerror}") from error
-
-
-def _deliver(holder: Holder, number: int) -> bool:
-    if not hasattr(os, "pidfd_open"):
-        if process_start(holder.pid) != holder.started:
-            return False
-        os.kill(holder.pid, number)
-        return True
-    descriptor = os.pidfd_open(holder.pid)
-    try:
-        # From here on the descriptor is that process, and no later one with its number.
-        if process_start(holder.pid) != holder.started:
-            return False
-        signal.pidfd_send_signal(descriptor, number)
-        return True
-    finally:
-        os.close(descriptor)

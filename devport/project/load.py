@@ -17,6 +17,7 @@ from devport.project.procfile import Entry
 
 STDIN = "-"
 NAMES = ("devport.yaml", "devport.yml", "Procfile")
+_STRANGERS = "is not read: it belongs to another user, and everybody may write in its folder"
 HINT = "write a Procfile (web: COMMAND) or a devport.yaml, or name one with -f"
 
 # What no Procfile has: a list, a flow mapping, a document's start, or `processes:` and nothing more.
@@ -63,7 +64,12 @@ def load(
     else:
         project, declared = _read_procfile(found, data), None
     env, warnings = given or _default_env(context, found.root, declared)
-    return project._replace(env=env, warnings=(*project.warnings, *warnings))
+    others = (*map(context.path, named[1:]), *env_paths(context, env_files))
+    return project._replace(
+        env=env,
+        warnings=(*project.warnings, *warnings),
+        sources=(*project.sources, *(declared or ()), *others),
+    )
 
 
 def _data(context: Context, found: Found) -> bytes:
@@ -91,13 +97,15 @@ def find(context: Context, file: str | None, root: str | None, env: Mapping[str,
 
     `-f`, else PROCFILE of the environment or of the env files (`env` is what those of `-e` say, None
     without them), else devport.yaml, else Procfile; without `-f` and `--root` from the working directory
-    upwards, passing folders that have none of them.
+    upwards, passing folders that have none of them. What somebody else has put into a folder that is open
+    to everybody (/tmp) is passed too: it would be executed.
     """
     top = _root(context, root)
     if file is not None:
         return _given(context, file, top)
     wanted = context.environ.get("PROCFILE") or (env or {}).get("PROCFILE", "")
-    for folder in [top] if top else _upwards(context.cwd):
+    folders = [top] if top else _upwards(context.cwd)
+    for folder in folders:
         # With -e the default .env is not read at all, so it names no file either.
         own = _named_in(context, folder) if env is None and not wanted else ""
         if found := _first(context, folder, [wanted or own] if wanted or own else NAMES):
@@ -108,7 +116,9 @@ def find(context: Context, file: str | None, root: str | None, env: Mapping[str,
     where = f"in {root}" if root is not None else f"in {context.cwd} or above"
     if wanted:
         raise DevportError(f"cannot find {wanted}: not {where} (PROCFILE names it)")
-    raise NoProject(f"cannot find a project: no devport.yaml and no Procfile {where}; {HINT}")
+    seen = [os.path.join(folder, name) for folder in folders for name in NAMES]
+    why = "".join(f"; {path} {_STRANGERS}" for path in seen if files.is_strangers(path))
+    raise NoProject(f"cannot find a project: no devport.yaml and no Procfile {where}; {HINT}{why}")
 
 
 def env_paths(context: Context, env_files: Sequence[str]) -> list[str]:
@@ -138,7 +148,9 @@ def _read_procfile(found: Found, data: bytes) -> Project:
     entries, warnings = procfile.parse(data, found.name)
     source = os.path.basename(found.name)
     services = tuple(_service(entry, source, found.root, index) for index, entry in enumerate(entries))
-    return Project(found.root, found.path, services, kind="procfile", warnings=warnings)
+    return Project(
+        found.root, found.path, services, kind="procfile", warnings=warnings, sources=(found.path,)
+    )
 
 
 def _read_yaml(
@@ -177,6 +189,7 @@ def _read_yaml(
         strict_ports=said.strict_ports,
         port_range=said.port_range,
         groups=said.groups,
+        sources=(found.path, *((said.procfile,) if said.procfile else ())),
     )
     return project, said.env_files
 
@@ -201,6 +214,8 @@ def _default_env(
     path = os.path.join(root, ".env")
     if not files.exists(path):
         return {}, ()
+    if files.is_strangers(path):
+        return {}, (f"{files.shown(path, context.cwd)} {_STRANGERS}",)
     if files.is_folder(path):
         # Virtual environments are called so too, and nobody asked for this file.
         return {}, (f"{files.shown(path, context.cwd)} is a folder and not read as an env file",)
@@ -233,7 +248,7 @@ def _first(context: Context, folder: str, names: Sequence[str]) -> Found | None:
     """The first of `names` that is in `folder`; one with a path of its own has its own root."""
     for name in map(context.expand_home, names):
         path = os.path.normpath(os.path.join(folder, name))
-        if files.is_there(path):
+        if files.is_there(path) and (os.path.isabs(name) or not files.is_strangers(path)):
             root = os.path.dirname(path) if os.path.isabs(name) else folder
             return Found(path, files.real(root), files.shown(path, context.cwd))
     return None
@@ -245,7 +260,7 @@ def _named_in(context: Context, folder: str) -> str:
     Only a regular file is asked: a FIFO could be read but once, and the project it belongs to wants it.
     """
     path = os.path.join(folder, ".env")
-    if not files.is_regular(path):
+    if not files.is_regular(path) or files.is_strangers(path):
         return ""
     name = files.shown(path, context.cwd)
     try:

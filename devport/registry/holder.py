@@ -1,11 +1,11 @@
 """Who holds a lock, as text in the lock file, and telling a process from a later one of the same number."""
 
 import os
-import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from devport.encoding import encode, printable
+from devport.kernel.birth import process_start, seconds_since
 
 if TYPE_CHECKING:
     from devport.context import Context
@@ -60,33 +60,6 @@ def _terminal(descriptors: tuple[int, ...]) -> str | None:
     return None
 
 
-def process_start(pid: int) -> str | None:
-    """What tells process `pid` from a later one with the same number; None where there is none."""
-    if not sys.platform.startswith("linux"):
-        import psutil  # noqa: PLC0415 - Linux can do without
-
-        try:
-            return repr(psutil.Process(pid).create_time())
-        except psutil.Error:
-            return None
-    try:
-        stat = _slurp(f"/proc/{pid}/stat")
-        boot = _slurp("/proc/sys/kernel/random/boot_id")
-    except OSError:
-        return None
-    # The second field is the program's name and may hold blanks and parentheses; 22 is the start time.
-    fields = stat.rpartition(b")")[2].split()
-    return f"{boot.decode('ascii').strip()}/{int(fields[19])}"
-
-
-def _slurp(path: str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.read(descriptor, 4096)
-    finally:
-        os.close(descriptor)
-
-
 def to_line(holder: Holder) -> bytes:
     """`holder` as a lock file has it."""
     import json  # noqa: PLC0415 - a looker that finds nobody needs none
@@ -108,3 +81,13 @@ def from_line(line: bytes) -> Holder:
     if not genuine or process_start(holder.pid) != holder.started:
         return UNKNOWN
     return holder
+
+
+def age(line: bytes) -> float | None:
+    """Seconds since the holder in `line` began, whether it lives or not; None where that is not known."""
+    import json  # noqa: PLC0415
+
+    try:
+        return seconds_since(str(json.loads(line.partition(b"\n")[0])["started"]))
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return None

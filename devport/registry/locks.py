@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from devport.context import wait_until
 from devport.encoding import printable
 from devport.errors import DevportError
+from devport.kernel.birth import process_start
 from devport.registry import files
-from devport.registry.holder import UNKNOWN, Holder, from_line, process_start, this_process, to_line
+from devport.registry.holder import UNKNOWN, Holder, age, from_line, this_process, to_line
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -30,6 +31,7 @@ __all__ = [
     "acquire_all",
     "discard",
     "held",
+    "last_begun",
     "process_start",
     "register_lock",
     "this_process",
@@ -142,6 +144,23 @@ def held(path: str) -> Holder | None:
     except OSError as error:
         raise _failed(path, error) from error
     else:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def last_begun(path: str) -> float | None:
+    """Seconds since the process began that holds the lock at `path` or held it last.
+
+    By a clock that nobody sets; None if that was before this boot, or cannot be told.
+    """
+    try:
+        descriptor = files.open_own(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        return age(files.read_all(descriptor, LARGEST_HOLDER))
+    except OSError:
         return None
     finally:
         os.close(descriptor)

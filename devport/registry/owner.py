@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from devport.encoding import printable
 from devport.errors import DevportError
+from devport.kernel import sockdiag
 from devport.registry.identity import describe
 from devport.registry.locks import held
 from devport.registry.ports import is_free
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from devport.registry.store import Store
 
 STRANGER = "another program"
-LISTEN = "0A"
 
 
 def owner(port: int, store: "Store | None" = None, without: str = "") -> str | None:
@@ -43,8 +43,10 @@ def service(port: int, store: "Store", without: str = "") -> str | None:
 
 def program(port: int) -> str | None:
     """The program that listens on `port`, as far as this user may know."""
-    import psutil  # noqa: PLC0415 - 20 ms, for one line of an error
-
+    try:
+        import psutil  # noqa: PLC0415 - 20 ms, for one line of an error
+    except ImportError:  # devport was removed while it runs
+        return _somebody(port)
     try:
         connections = psutil.net_connections(kind="tcp")
     except (psutil.Error, OSError):  # macOS shows everybody's connections to root only
@@ -61,25 +63,17 @@ def program(port: int) -> str | None:
 
 def _somebody(port: int) -> str | None:
     """`another program (user bob)`: the kernel tells everyone whose a listener is, if not which process."""
-    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            with open(path, encoding="ascii", errors="replace") as table:
-                rows = [line.split() for line in table]
-        except OSError:
-            continue
-        for row in rows[1:]:
-            if len(row) > 7 and row[3] == LISTEN and row[1].endswith(f":{port:04X}"):  # noqa: PLR2004
-                return f"{STRANGER} (user {_user(row[7])})"
-    return None
+    uid = sockdiag.listening_user(port)
+    return None if uid is None else f"{STRANGER} (user {_user(uid)})"
 
 
-def _user(uid: str) -> str:
+def _user(uid: int) -> str:
     import pwd  # noqa: PLC0415
 
     try:
-        return pwd.getpwuid(int(uid)).pw_name
-    except (KeyError, ValueError):
-        return uid
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def check_free(

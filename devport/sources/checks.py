@@ -181,6 +181,8 @@ class Http(Tcp):
         self._looked = 0  # so much of it holds no end
         self._taken = 0  # bytes of heads that are over
         self._tls: Tls | None = None
+        if secure:  # now: devport may be gone from the disk when the first answer comes
+            import devport.sources.tls  # noqa: F401, PLC0415 - only who asks by https
 
     def _accepted(self, host: str) -> None:
         """Send the request, or the beginning of what it is wrapped in; then wait for the answer."""

@@ -7,11 +7,11 @@ is killed, and of its output the last is kept. Knows nothing of what it is good 
 from collections.abc import Callable
 from itertools import count
 
-from devport.engine import descendants
 from devport.engine.job import read
 from devport.engine.lifecycle import SIGKILL
 from devport.engine.loop import Loop
 from devport.engine.process import Command, Process, Stdio
+from devport.kernel import descendants
 
 KEPT = 4 << 10
 """Bytes of an errand's output that are kept: its last."""

@@ -12,9 +12,9 @@ from devport.engine.lifecycle import AT_REST, RESTART, Cause, State
 from devport.engine.loop import Loop
 from devport.engine.process import Command
 from devport.errors import DevportError
+from devport.kernel.connections import unused_for
 from devport.model import Listen
 from devport.sources.bound import Bound
-from devport.sources.connections import unused_for
 
 LOOK = 5.0
 """Seconds between two looks for connections, at most."""

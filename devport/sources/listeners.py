@@ -10,17 +10,16 @@ import os
 from collections.abc import Callable, Iterator
 from time import monotonic
 
-from devport.encoding import decode, printable
-from devport.engine import descendants
 from devport.engine.job import Job
 from devport.engine.process import Process
 from devport.engine.reaper import Reaper
+from devport.kernel import birth, descendants
+from devport.kernel.descriptors import holders, sockets
+from devport.kernel.sockdiag import listeners
 from devport.registry.owner import STRANGER
-from devport.sources.sockdiag import listeners
 
 SLICE = 0.01
 """Seconds that the search for a stranger's name takes at once."""
-_STARTED = 19  # of /proc/PID/stat behind the name: when it was started, in ticks since boot
 
 
 class Ownership:
@@ -81,27 +80,6 @@ class Ownership:
         return self._served_by(program(self._port) or STRANGER)
 
 
-# sockets
-
-
-def sockets(pid: int) -> set[int] | None:
-    """The inodes of the sockets that `pid` has open; None where this user may not know, or it is gone."""
-    folder = f"/proc/{pid}/fd"
-    found = set()
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return None
-    for name in names:
-        try:
-            target = os.readlink(f"{folder}/{name}")
-        except OSError:
-            continue  # closed in the meantime
-        if target.startswith("socket:["):
-            found.add(int(target[8:-1]))
-    return found
-
-
 # processes
 
 
@@ -113,24 +91,15 @@ def tree(process: Process, reaper: Reaper) -> Iterator[int]:
     """
     yield process.pid
     yield from descendants.below(process.pid)
-    born = _started(process.pid)
+    born = birth.age_rank(process.pid)
     for pid in reaper.adopted():
         known = descendants.stat(pid)
         if known is not None and (
             process.pid in {known.group, known.session}
-            or (descendants.carries(pid, process.token) and born is not None and _started(pid) >= born)
+            or (descendants.carries(pid, process.token) and born is not None and birth.age_rank(pid) >= born)
         ):
             yield pid
             yield from descendants.below(pid)
-
-
-def _started(pid: int) -> int:
-    """When `pid` was started, in ticks since boot; 0 where that is not known."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[_STARTED])
-    except (OSError, IndexError):
-        return 0
 
 
 class Search:
@@ -139,33 +108,16 @@ class Search:
     def __init__(self, wanted: set[int], clock: Callable[[], float] = monotonic) -> None:
         self.wanted, self._clock = wanted, clock
         self._found = ""
-        self._steps = self._look()
+        self._steps = holders(wanted)
 
     def go_on(self) -> str:
         """Its name and pid, if they are known by now or after a fraction of a second; else a stranger."""
         until = self._clock() + SLICE
         while not self._found and self._clock() < until:
-            if next(self._steps, None) is None:
+            if (name := next(self._steps, None)) is None:
                 break
+            self._found = name
         return self._found or STRANGER
-
-    def _look(self) -> Iterator[bool]:
-        try:
-            names = os.listdir("/proc")
-        except OSError:
-            return
-        for name in sorted((name for name in names if name.isdigit()), key=int, reverse=True):
-            if (sockets(int(name)) or set()) & self.wanted:
-                self._found = _describe(int(name))
-            yield True
-
-
-def _describe(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/comm", "rb") as file:
-            return f"{printable(decode(file.read().strip()))} (pid {pid})"
-    except OSError:
-        return f"pid {pid}"
 
 
 # elsewhere

@@ -9,12 +9,13 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 
 from devport.encoding import encode, printable
-from devport.engine import descendants, unix
+from devport.engine import unix
 from devport.engine.job import Job, Transition
 from devport.engine.lifecycle import READY, RUNNING, Event, Kind, State
 from devport.engine.loop import Loop
 from devport.engine.process import Command
 from devport.errors import DevportError
+from devport.kernel import descendants
 from devport.model import Watchdog
 from devport.sources.mailbox import Mailbox
 
@@ -52,30 +53,25 @@ class Silence:
     """Runs out where nothing has been heard for `period` seconds (None: never) since it was last renewed.
 
     Before it judges it has `drain` called, for what was said and not yet heard. If devport was late
-    itself (it was stopped, or the machine slept) that is no fault of the service: it gets another period.
+    itself (it was stopped, or the machine slept), or the service is `excused`, that is no fault of the
+    service: it gets another period.
     """
 
-    def __init__(self, loop: Loop, drain: Callable[[], None], ran_out: Callable[[float], None]) -> None:
-        self._loop, self._drain, self._ran_out = loop, drain, ran_out
+    def __init__(
+        self,
+        loop: Loop,
+        drain: Callable[[], None],
+        excused: Callable[[], bool],
+        ran_out: Callable[[float], None],
+    ) -> None:
+        self._loop, self._drain, self._excused, self._ran_out = loop, drain, excused, ran_out
         self.period: float | None = None
         self._due: float | None = None
-        self._paused = False
 
     @property
     def armed(self) -> bool:
         """Whether it runs."""
         return self._due is not None
-
-    @property
-    def paused(self) -> bool:
-        """While it is, silence is no fault; afterwards a whole period is left."""
-        return self._paused
-
-    @paused.setter
-    def paused(self, paused: bool) -> None:
-        self._paused = paused
-        if self.armed:
-            self.renew()
 
     def renew(self) -> None:
         """From now on it is `period` until the end."""
@@ -96,7 +92,7 @@ class Silence:
         self._drain()
         if self._due is None or self._due != due or not self.period:
             return  # it was not silent
-        if self._paused or late > LATE:
+        if late > LATE or self._excused():
             self.renew()
             return
         self._due = None
@@ -107,7 +103,7 @@ class Notify:
     """Hears `job` at a socket in the first of `folders` that will do; DevportError if none will.
 
     With `ready` READY=1 makes it ready. `watchdog` None: there is none, unless the service sets one by
-    WATCHDOG_USEC=. Set `paused` while somebody debugs the service: no silence is held against it.
+    WATCHDOG_USEC=. While a debugger holds one of its processes no silence is held against it.
     """
 
     def __init__(
@@ -117,19 +113,10 @@ class Notify:
         self._ready, self._watchdog = ready, watchdog
         self._mailbox: Mailbox | None = None
         self._lives = 0
-        self._silence = Silence(loop, self._take, self._unheard)
+        self._silence = Silence(loop, self._take, self._is_debugged, self._unheard)
         self._sweep()
         job.additions.append(self._begin)
         job.observers.append(self.observe)
-
-    @property
-    def paused(self) -> bool:
-        """Whether the watchdog is held back."""
-        return self._silence.paused
-
-    @paused.setter
-    def paused(self, paused: bool) -> None:
-        self._silence.paused = paused
 
     # the socket
 
@@ -288,6 +275,10 @@ class Notify:
             or descendants.carries(pid, process.token)
             or pid in descendants.below(process.pid)
         )
+
+    def _is_debugged(self) -> bool:
+        process = self._job.process
+        return process is not None and descendants.is_debugged(process.pid)
 
     def _unheard(self, period: float) -> None:
         self._unhealthy(f"watchdog: no WATCHDOG=1 for {period:g} s")

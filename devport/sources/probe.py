@@ -15,9 +15,11 @@ from devport.engine.job import Job, Transition
 from devport.engine.lifecycle import READY, Kind, State, describe
 from devport.engine.loop import Loop
 from devport.engine.process import Command, Process
+from devport.kernel import descendants
 from devport.model import Probe
 from devport.sources.course import SHORTEST, Course
 from devport.sources.errand import Errand
+from devport.sources.limited import find
 from devport.sources.lines import Lines, last_line
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ class Prober:
         if probe.kind == "exec":
             return lambda done: Run(loop, job.command._replace(argv=probe.command), probe.probe_timeout, done)
         if probe.kind == "log" and self._aim == "ready":
-            self._lines = Lines(probe.pattern)
+            self._lines = Lines(probe.pattern, find)
             return lambda _done: _NOTHING
         if probe.kind not in {"http", "tcp"} or port is None:
             raise ValueError(f"{job.name} has no port" if port is None else f"no {probe.kind} here")
@@ -175,13 +177,18 @@ class Prober:
                 self._look()
             return
         now = self._loop.now()
-        if failure and self._void:
-            self._loop.at(now + SHORTEST, self._look)
+        if failure and (self._void or self._is_debugged()):
+            self._loop.at(now + (SHORTEST if self._void else self._probe.period), self._look)
             return
         self._take(failure)
         pause = course.wait(now - self._asked)
         if pause is not None:
             self._loop.at(now + pause, self._look)
+
+    def _is_debugged(self) -> bool:
+        """Whether it cannot be expected to show that it lives: a debugger holds it."""
+        process = self._job.process
+        return self._aim == "live" and process is not None and descendants.is_debugged(process.pid)
 
     def _take(self, failure: str) -> None:
         course = self._course
@@ -208,19 +215,27 @@ class Prober:
 
     def _hear(self, chunk: bytes) -> None:
         assert self._lines is not None
-        if self._lines.take(chunk):
-            self._found()
-        else:
+        if not self._search(lambda lines: lines.take(chunk)):
             self._loop.at(self._loop.now() + SILENCE, self._stare)
 
     def _stare(self) -> None:
         """Nothing has come for a while: is it in what has?"""
-        if self._lines is not None and self._lines.has_rest():
-            self._found()
+        self._search(Lines.has_rest)
 
-    def _found(self) -> None:
+    def _search(self, look: Callable[[Lines], bool]) -> bool:
+        """Whether there is an end to the listening: it is found, or cannot be looked for."""
+        if self._lines is None:
+            return True
+        try:
+            if not look(self._lines):
+                return False
+        except TimeoutError:
+            self._hush()
+            self._take(f"looking for {printable(self._probe.pattern)} in its output takes too long")
+            return True
         self._hush()
         self._loop.send(self._job, READY)
+        return True
 
 
 class Run:

@@ -1,10 +1,14 @@
 """`devport export`: what is printed and what is written, templates, other packages' formats, wrong words."""
 
 import os
+import shlex
 import stat
 import sys
 
 import pytest
+
+from devport.errors import UsageError
+from devport.export import formats
 
 PROCFILE = "web: python3 -m http.server $PORT\nworker: echo work; exec sleep 1000\n"
 
@@ -64,11 +68,40 @@ def test_dry_run_and_prune(project):
         "export", "--dry-run", "--prune", "--except", "worker", "systemd", "units", "--app", "shop"
     )
     assert "+++ /dev/null" in done.output.decode()
+    assert "shop-worker.service: removed, because of --prune\n" in done.output.decode()
     assert (project.project / "units" / "shop-worker.service").exists()
+    done = project.call("export", "--dry-run", "--except", "worker", "systemd", "units", "--app", "shop")
+    units = project.project / "units"
+    assert "shop-worker" not in done.output.decode().replace("Wants=shop-web.service shop-worker.service", "")
+    assert done.errors.decode() == "".join(
+        f"devport: {units}/shop-worker.{kind} is of an earlier export (--prune removes it)\n"
+        for kind in ("env", "service")
+    )
+    assert (units / "shop-worker.service").exists()
     done = project.call("export", "--prune", "--except", "worker", "systemd", "units", "--app", "shop")
 
     assert "removed" in done.errors.decode()
     assert not (project.project / "units" / "shop-worker.service").exists()
+
+
+def test_dry_run_tells_of_modes(project):
+    """A file that would only get another mode is told of, and keeps the one it has."""
+    project.call("export", "supervisord", "out", "-a", "shop")
+    path = project.project / "out" / "shop.conf"
+    path.chmod(0o644)
+    done = project.call("export", "-n", "supervisord", "out", "-a", "shop")
+
+    assert (done.status, done.output) == (0, b"shop.conf: mode 0644 -> 0600\n")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_dry_run_ends_as_the_export_would(project):
+    """The file of somebody else is in the diff, and an error."""
+    project.write("out/shop.conf", "mine\n")
+    done = project.call("export", "-n", "supervisord", "out", "-a", "shop")
+
+    assert (done.status, b"-mine\n" in done.output) == (1, True)
+    assert b"no export of shop wrote it" in done.errors
 
 
 def test_values_are_private(project):
@@ -81,16 +114,109 @@ def test_values_are_private(project):
 
 
 def test_a_template_of_ones_own(project):
-    """A template replaces the built-in one of its name; a wrong word in it is told."""
-    project.write("templates/target", "[Unit]\nDescription=mine\n")
-    names = {path.name for path in (project.project / "templates").iterdir()}
-    assert names == {"target"}
-    project.write("bad/app.conf", "{{nope}}\n")
-    project.write("bad/supervisord.conf", "{{nope}}\n")
-    done = project.call("export", "--template-dir", "missing", "supervisord")
+    """A template replaces the built-in one of its name; a file whose name is none is told of, not obeyed."""
+    project.write("templates/supervisord-program.conf", "; mine: {{name}}")  # no line end, as some editors do
+    project.write("templates/supervisrd.conf", "; not read: {{nope}}\n")
+    project.write("templates/systemd.target", "of another format\n")
+    done = project.call("export", "-t", "templates", "supervisord", "-a", "shop")
 
-    assert done.popen.returncode == 2
-    assert "cannot use --template-dir missing: No such file or directory" in done.errors.decode()
+    assert done.status == 0
+    assert done.output.decode().endswith("; mine: shop-web\n; mine: shop-worker\n")
+    assert "[group:shop]" in done.output.decode()
+    assert done.errors.decode() == (
+        "devport: templates/supervisrd.conf is no template (did you mean supervisord.conf?)\n"
+    )
+
+
+NAMES = "supervisord.conf, supervisord-program.conf"
+NONE = f"cannot use --template-dir templates: no template of supervisord is in it: {NAMES}"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        (None, "", "cannot use --template-dir templates: No such file or directory"),
+        (
+            "supervisor.conf",
+            "",
+            f"{NONE} (did you mean supervisord.conf?)",
+        ),
+        ("systemd.target", "", NONE),
+        ("supervisord.conf", "\xff", "cannot use --template-dir templates/supervisord.conf: it is not UTF-8"),
+        ("supervisord.conf/x", "", "cannot use --template-dir templates/supervisord.conf: Is a directory"),
+        (
+            "supervisord.conf",
+            "{{nams}}",
+            "cannot use template supervisord.conf: there is no {{nams}} (did you mean names?)",
+        ),
+    ],
+)
+def test_templates_that_are_none(project, file, text, said):
+    """One line that says what is wrong, and what there is."""
+    if file is not None:
+        path = project.write(f"templates/{file}", "")
+        path.write_bytes(text.encode("latin-1"))
+    done = project.call("export", "-t", "templates", "supervisord")
+
+    assert (done.status, done.output.decode(), done.errors.decode()) == (2, "", f"devport: {said}\n")
+
+
+TAKERS = {
+    "user": "systemd, supervisord, runit, launchd, upstart, compose and nomad",
+    "log": "systemd, supervisord, runit, launchd, upstart, process-compose and mprocs",
+    "system": "systemd",
+    "supervised": "tmux",
+    "attach": "tmux",
+}
+
+
+@pytest.mark.parametrize("format_", formats.OWN)
+@pytest.mark.parametrize("option", TAKERS)
+def test_options_of_other_formats(option, format_):
+    """What a format does not know is no option of it; the message names those that do."""
+    exporter = formats.find(format_)
+    takers = TAKERS[option].replace(" and ", ", ").split(", ")
+    if format_ in takers:
+        formats.check_options(format_, exporter, [option])
+        return
+    said = f"^cannot export: --{option} is for {TAKERS[option]}, not for {format_}$"
+    with pytest.raises(UsageError, match=said):
+        formats.check_options(format_, exporter, [option])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--attach", "supervisord"), ("--attach", "supervisord", "out"), ("--attach", "-n", "supervisord")],
+)
+def test_an_option_of_another_format(project, words):
+    """One line, status 2, before anything is read or registered."""
+    (project.project / "Procfile").unlink()
+    done = project.call("export", *words)
+
+    said = "devport: cannot export: --attach is for tmux, not for supervisord\n"
+    assert (done.status, done.output, done.errors.decode()) == (2, b"", said)
+
+
+@pytest.mark.parametrize(("shell", "status"), [("fish", 0), ("/opt/no such/zsh", 0), ("", 2), ("bin/sh", 2)])
+def test_a_shell_for_another_machine(project, shell, status):
+    """It need not be here; a path that hangs on where it is run from is refused."""
+    done = project.call("export", "--shell", shell, "supervisord")
+
+    assert done.status == status
+    if status:
+        name = shell or "''"
+        said = f"devport: cannot use --shell {name}: it wants a name or an absolute path\n"
+        assert done.errors.decode() == said
+    else:
+        assert f"command={shlex.quote(shell)} -c " in done.output.decode()
+
+
+def test_devports_own_supervisor_has_its_own_shell(project):
+    """A script that calls devport has no say in the shell."""
+    done = project.call("export", "--shell", "bash", "--supervised", "tmux")
+
+    assert done.status == 2
+    assert "--shell does not go with --supervised" in done.errors.decode()
 
 
 def test_a_format_of_another_package(project):
@@ -109,6 +235,33 @@ def test_a_format_of_another_package(project):
     done = project.call("export", "shout", env={"PYTHONPATH": str(package)})
 
     assert (done.popen.returncode, done.output.decode()) == (0, "WEB WORKER\n")
+    shared = ("--shell", "zsh", "-u", "root", "-l", "logs")
+    assert project.call("export", *shared, "shout", env={"PYTHONPATH": str(package)}).status == 0
+    done = project.call("export", "--system", "shout", env={"PYTHONPATH": str(package)})
+    assert (done.status, b"--system is for systemd, not for shout" in done.errors) == (2, True)
+    project.write("own/loud/notes", "x")
+    project.write("own/loud.txt", "!")
+    (package / "shout.py").write_text(
+        "from devport.export.plan import File\n\n\n"
+        "def render(plan):\n"
+        "    return (File('all', repr(sorted(plan.templates.items()))),)\n"
+    )
+    done = project.call("export", "-t", "own", "shout", env={"PYTHONPATH": str(package)})
+    assert (done.status, done.output, done.errors) == (0, b"[('loud.txt', '!\\n')]", b"")
+    (package / "shout.py").write_text(
+        "from devport.export.plan import File\n\n\n"
+        "def render(plan):\n"
+        "    yield File('sub/one', '1')\n"
+        "    yield File('../two', '2')\n"
+    )
+    done = project.call("export", "shout", "out", env={"PYTHONPATH": str(package)})
+    said = b"devport: cannot export to shout: ../two is not below the LOCATION\n"
+    assert (done.status, done.errors) == (1, said)
+    assert not (project.project / "out").exists()
+    (package / "shout.py").write_text("def render(plan):\n    return plan.nothing\n")
+    done = project.call("export", "shout", env={"PYTHONPATH": str(package)})
+    said = b"devport: cannot export to shout: AttributeError: 'Plan' object has no attribute 'nothing'\n"
+    assert (done.status, done.errors) == (1, said)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +271,7 @@ def test_a_format_of_another_package(project):
         (("sytemd", "out"), "cannot export to sytemd: there is no such format (did you mean systemd?)"),
         (("procfile", "out", "wbe"), "wbe"),
         (("--app", "a b", "procfile", "out"), "cannot call an export a b"),
-        (("--user", "nobody-of-that-name", "procfile", "out"), "there is no such user"),
+        (("--user", "nobody-of-that-name", "systemd", "out"), "there is no such user"),
         (("--prune", "supervisord"), "option --prune goes with a LOCATION"),
     ],
 )
@@ -153,6 +306,34 @@ def test_an_env_file_stays(project):
     assert done.popen.returncode == 2
     assert ".env: the project is read from there" in done.errors.decode()
     assert [path.name for path in (project.project / "few").iterdir()] == [".env"]
+
+
+@pytest.mark.parametrize("name", ["top", "service"])
+def test_the_env_files_of_a_devport_yaml_stay(project, name):
+    """What `env:` names, at the top or at a service, is read by the project, and no target."""
+    envs = {"top": "env: out/.env\n", "service": ""}[name]
+    own = {"top": "{exec: sleep 1}", "service": "{exec: sleep 1, env: out/.env}"}[name]
+    path = project.write("out/.env", "TOKEN=a\n")
+    project.write("devport.yaml", f"{envs}processes:\n  web: {own}\n")
+    done = project.call("export", "--force", "procfile", "out")
+
+    assert (done.status, path.read_text()) == (2, "TOKEN=a\n")
+    assert ".env: the project is read from there" in done.errors.decode()
+
+
+@pytest.mark.parametrize("option", [(), ("-e", "other")])
+def test_what_a_devport_yaml_is_made_of_stays(project, option):
+    """Its `procfile:`, a further -f, and its `env:` where -e takes the place of that, are no targets."""
+    project.write("out/Procfile", "web: sleep 1\n")
+    project.write("out/mprocs.yaml", "processes:\n  api: sleep 1\n")
+    project.write("few/.env", "TOKEN=a\n")
+    project.write("other", "TOKEN=a\n")
+    project.write("devport.yaml", "procfile: out/Procfile\nenv: few/.env\n")
+    files = ("-f", "devport.yaml", "-f", "out/mprocs.yaml", *option)
+
+    for words in (("procfile", "out"), ("mprocs", "out"), ("procfile", "few")):
+        done = project.call("export", *files, "--force", *words)
+        assert (done.status, "the project is read from there" in done.errors.decode()) == (2, True)
 
 
 def test_a_location_that_cannot_be_written(project):

@@ -7,12 +7,15 @@ import subprocess
 import sys
 
 import pytest
-from support import told
+from support import export_projects, told
+from support.procs import eventually
 
 from devport.export import procfile
 from devport.export.target import Target
 
 MANAGERS = ["honcho", "foreman", "overmind", "hivemind", "goreman"]
+IN_CI = {"honcho", "foreman"}
+"""Those that CI installs: there they are not to be missing."""
 
 
 def program(manager):
@@ -26,7 +29,8 @@ def manager(request):
     """Each program that runs Procfiles and is here."""
     found = program(request.param)
     if found is None:
-        pytest.skip(f"{request.param} is not installed")
+        why = f"{request.param} is not installed"
+        (pytest.fail if os.environ.get("CI") and request.param in IN_CI else pytest.skip)(why)
     return found
 
 
@@ -40,16 +44,11 @@ def start():
         environ["OVERMIND_SOCKET"] = os.path.join(os.path.dirname(folder), "o.sock")
         log = open(os.path.join(os.path.dirname(folder), "log"), "wb")  # noqa: SIM115 - closed below
         with log:
-            started.append(
-                subprocess.Popen(
-                    [manager, "start"],
-                    cwd=folder,
-                    env=environ,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                )
+            popen = subprocess.Popen(
+                [manager, "start"], cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
+        started.append(popen)
+        return popen
 
     yield run
     for one in started:
@@ -75,3 +74,47 @@ def test_runs(start, manager, tmp_path):
         found = told.read(tmp_path, unit.name)
         told.check(found, unit)
         assert found["env"]["N"] == "mine"  # nothing of the line's own is in the environment
+
+
+def test_a_service_without_a_port(start, manager, tmp_path):
+    """The PORT that these programs give to everybody is not there for a service that has none."""
+    plan = told.plan(str(tmp_path), odd=False)
+    group = plan.unit("group")._replace(environment={"WHO": "group"})
+    Target(plan.root, plan.app, "procfile").write(procfile.render(plan._replace(units=(group,))))
+    start(manager, plan.root)
+
+    assert "PORT" not in told.read(tmp_path, "group")["env"]
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_task(start, manager, tmp_path, status):
+    """A task that has succeeded does not end the others; one that fails does, with its status."""
+    plan = told.plan(str(tmp_path), odd=False)
+    task = plan.unit("task")
+    task = task._replace(environment={**task.environment, "TOLD_STATUS": str(status)})
+    later = f"while ! [ -e '{tmp_path}/task.json' ]; do sleep 0.1; done; sleep 1; : >'{tmp_path}/later'"
+    web = plan.unit("group")._replace(argv=("/bin/sh", "-c", f"{later}; exec sleep 1000"))
+    Target(plan.root, plan.app, "procfile").write(procfile.render(plan._replace(units=(task, web))))
+    popen = start(manager, plan.root)
+    if status:
+        assert popen.wait(20) == 3
+        return
+
+    def goes_on():
+        assert (tmp_path / "later").exists()
+
+    eventually(goes_on, 20)
+    assert popen.poll() is None
+
+
+def test_what_a_procfile_cannot_say():
+    """A comment names it; without `restart:` nothing is lost, because nobody asked for it."""
+    plan = export_projects.processes()
+    text = procfile.render(plan)[0].content
+    assert "# web: not carried over: after, ready, live, restart\n" in text
+    assert "# db: not carried over: stop.signal, restart\n" in text
+
+    web = plan.unit("web")
+    web = web._replace(service=web.service._replace(restart=None))
+    said = procfile.render(plan._replace(units=(web,)))[0].content.splitlines()[0]
+    assert said == "# web: not carried over: after, ready, live"

@@ -8,13 +8,12 @@ import xmlrpc.client
 
 import pytest
 from support import procs, told
+from support.running import need_package
 
 from devport.export import supervisord
 from devport.export.target import Target
 
-xmlrpc_of_supervisor = pytest.importorskip(
-    "supervisor.xmlrpc", reason="the package supervisor is not installed"
-)
+xmlrpc_of_supervisor = need_package("supervisor.xmlrpc", "supervisor")
 
 CONF = """\
 [supervisord]

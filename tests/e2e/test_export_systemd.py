@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support import procs
-from support.box import booted, write
+from support.box import USER, booted, write
 from support.export_projects import PROJECTS, VALUES, unit
 from support.procs import eventually
 from support.running import CHILDREN, need
@@ -362,6 +362,62 @@ def test_user(open_folder):
         ]
         assert path.stat().st_uid == daemon.pw_uid
         assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_units_of_a_user(open_folder):
+    """The units that are not for the system, in the systemd of a user: all that the others can do as well."""
+    path = open_folder / "docs.sock"
+    script = 'cd "$1" && shift; printf "%s\\0" "$@" >words; id -un >user; env -0 >vars; echo $$ >pid; '
+    script += "exec sleep 600"
+    values = {name: value for name, value in VALUES.items() if value}
+    web = unit(
+        "web",
+        ("/bin/sh", "-c", script, "sh", str(open_folder), *VALUES.values()),
+        cwd="/",
+        environment=values,
+        restart=RestartPolicy("always", delay=0.0),
+    )
+    ready = f"while ! [ -e {open_folder}/go ]; do sleep 0.1; done; systemd-notify --ready; exec sleep 600"
+    api = unit("api", ("/bin/sh", "-c", ready), cwd="/", ready=Probe("notify"))
+    docs = unit(
+        "docs",
+        ("/bin/sh", "-c", f"echo up >{open_folder}/docs; exec sleep 600"),
+        cwd="/",
+        listen=(Listen("x", "unix_stream", str(path)),),
+        lazy=True,
+    )
+    last = unit("last", ("sleep", "600"), cwd="/", after=(Dependency("api", "ready"),))
+    units = (web, api, docs, last)
+
+    def written():
+        assert (open_folder / "pid").exists()
+        return (open_folder / "pid").read_text().strip()
+
+    with booted(plan(open_folder, *units, options=frozenset()), open_folder) as box:
+        box.target("start", "--no-block")
+        pid = eventually(written)
+        box.eventually(("web", "api", "last"), ("active", "activating", "inactive"))
+        (open_folder / "go").touch()
+        box.eventually(("web", "api", "docs", "last"), ("active", "active", "inactive", "active"))
+        assert (open_folder / "user").read_text() == f"{USER}\n"
+        assert (open_folder / "words").read_bytes() == b"".join(
+            encode(one) + b"\0" for one in VALUES.values()
+        )
+        found = dict(line.split(b"=", 1) for line in (open_folder / "vars").read_bytes().split(b"\0") if line)
+        wanted = {encode(name): encode(value) for name, value in values.items()}
+        assert {name: found.get(name) for name in wanted} == wanted
+
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(str(path))
+            box.eventually(("docs",), ("active",))
+        (open_folder / "pid").unlink()
+        box.kill(9, box.show("web", "MainPID"))
+        assert eventually(written) != pid
+        box.eventually(("web",), ("active",))
+
+        box.target("stop")
+        box.eventually(("web", "api", "docs", "last"), ("inactive",) * 4)
+        assert not path.exists()
 
 
 def test_nothing_to_complain_about(folder):

@@ -14,7 +14,7 @@ from support.running import CHILDREN, need
 BESIDE = os.path.dirname(sys.executable)
 FAKE = f"""#!{sys.executable}
 import json, os, signal, sys
-folder = os.path.dirname(next(word for word in sys.argv if word.startswith({{tmp!r}})))
+folder = os.path.dirname(next(word for word in sys.argv if word.startswith({{state!r}})))
 facts = {{{{
     "argv": sys.argv[1:], "cwd": os.getcwd(), "files": {{{{}}}}, "mode": os.stat(folder).st_mode,
     "env": dict(os.environ), "sigint": signal.getsignal(signal.SIGINT) is signal.default_int_handler,
@@ -23,7 +23,6 @@ for name in os.listdir(folder):
     path = os.path.join(folder, name)
     facts["files"][name] = [open(path).read(), os.stat(path).st_mode]
 open({{out!r}}, "w").write(json.dumps(facts))
-{{end}}
 """
 
 
@@ -78,8 +77,10 @@ def check(devport):
 
 
 def left(devport):
-    """What is left in the temporary folder."""
-    return [one.name for one in devport.tmp.iterdir() if one.name.startswith("devport-")]
+    """The folders of managers, and what is left in the temporary folder."""
+    run = devport.state / "run"
+    own = sorted(run.glob("manager-*")) if run.exists() else []
+    return [*own, *(one for one in devport.tmp.iterdir() if one.name.startswith("devport-"))]
 
 
 @pytest.mark.parametrize("manager", ["honcho", "overmind", "hivemind", "mprocs", "process-compose"])
@@ -92,7 +93,7 @@ def test_runs(devport, path, manager):
     check(devport)
 
     [folder] = left(devport)
-    assert stat.S_IMODE((devport.tmp / folder).stat().st_mode) == 0o700
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     running.type(b"Q" if manager == "mprocs" else b"\x03")
     running.finish()
     assert left(devport) == []
@@ -132,21 +133,128 @@ def test_how_it_is_called(devport, path, manager):
     devport.write(".env", "SHARED=from.file\n")
     out = devport.folder / "facts.json"
     script = path / manager
-    script.write_text(FAKE.format(tmp=str(devport.tmp), out=str(out), end=""))
+    script.write_text(FAKE.format(state=str(devport.state), out=str(out)))
     script.chmod(0o755)
-    done = devport.call("start", "--manager", manager)
+    done = devport.call("start", "--manager", manager, env={"NOTIFY_SOCKET": "/x", "MINE": "1"})
     assert done.status == 0, done.shown()
     facts = json.loads(out.read_text())
-    folder = os.path.dirname(next(word for word in facts["argv"] if word.startswith(str(devport.tmp))))
+    folder = os.path.dirname(next(word for word in facts["argv"] if word.startswith(str(devport.state))))
 
     names = {str(devport.project): "ROOT"}
-    assert [names.get(word, word.replace(folder, "DIR")) for word in facts["argv"]] == WORDS[manager]
+    # The path of a socket may not be long: it is relative where that helps.
+    said = [os.path.normpath(devport.project / word) if "../" in word else word for word in facts["argv"]]
+    assert [names.get(word, word.replace(folder, "DIR")) for word in said] == WORDS[manager]
     assert facts["cwd"] == str(devport.project)
     assert facts["sigint"]
+    assert facts["env"]["MINE"] == "1"
+    assert "NOTIFY_SOCKET" not in facts["env"]
     assert {stat.S_IMODE(mode) for _, mode in facts["files"].values()} == {0o600}
     if manager in {"overmind", "hivemind"}:
         assert facts["env"]["SHARED"] == "from.file"
     assert "./serve" in "".join(text for text, _ in facts["files"].values())
+
+
+def test_killed(devport, path):
+    """SIGKILL of devport ends the manager, and by it the services; the next start removes the folder."""
+    if not os.path.exists(os.path.join(BESIDE, "honcho")):
+        need("honcho")
+    devport.procfile(web=f"echo $$ >'{devport.folder}/web.pid'; exec sleep 1000")
+    running = devport.start("--manager", "honcho")
+
+    def started():
+        pid = devport.folder / "web.pid"
+        assert pid.exists()
+        assert pid.read_text().strip()
+        return [*procs.children(running.popen.pid), int(pid.read_text())]
+
+    def ended():
+        assert [pid for pid in both if procs.is_alive(pid)] == []
+
+    both = procs.eventually(started, 20)
+    assert len(both) == 2
+    running.popen.kill()
+    procs.eventually(ended, 20)
+    running.finish()
+    [stale] = left(devport)
+    assert [one.name for one in stale.iterdir() if one.name == "Procfile"] == ["Procfile"]
+
+    script = path / "hivemind"
+    script.write_text("#!/bin/sh\nexit 0\n")
+    script.chmod(0o755)
+    assert devport.call("start", "--manager", "hivemind").status == 0
+    assert left(devport) == []
+
+
+def test_the_folder_of_another_one_stays(devport, path):
+    """What belongs to a devport that still runs is not swept, nor what only looks like it."""
+    devport.procfile(web="exec sleep 100")
+    for name, lines in (("hivemind", "echo up\nexec sleep 100\n"), ("overmind", "exit 0\n")):
+        (path / name).write_text(f"#!/bin/sh\n{lines}")
+        (path / name).chmod(0o755)
+    running = devport.start("--manager", "hivemind")
+    running.expect(rb"up")
+    [own] = left(devport)
+    (devport.state / "run" / "manager-notes").mkdir()
+    assert devport.call("start", "--manager", "overmind").status == 0
+
+    assert [one.name for one in left(devport)] == [own.name, "manager-notes"]
+    running.stop(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("manager", ["honcho", "mprocs"])
+def test_a_service_without_a_port(devport, path, manager):
+    """It sees neither the manager's PORT nor that of the caller's shell."""
+    if not os.path.exists(os.path.join(BESIDE, manager)):
+        need(manager)
+    command = shlex.join([sys.executable, str(CHILDREN / "told.py"), str(devport.folder / "web.json")])
+    devport.write("devport.yaml", f"processes:\n  web: {{exec: {command}, no-port: true}}\n")
+    running = devport.start("--manager", manager, terminal=(100, 30), env={"PORT": "7000"})
+
+    assert "PORT" not in told(devport, "web")["env"]
+    running.type(b"Q" if manager == "mprocs" else b"\x03")
+    running.finish()
+
+
+def test_what_has_ended_stays_ended(devport, path):
+    """An entry of a Procfile that ends is not started again: this is the foreground."""
+    need("mprocs")
+    devport.procfile(
+        web=f"echo run >>'{devport.folder}/runs'; sleep 1.2; exit 1",
+        other=f"sleep 3; touch '{devport.folder}/later'; exec sleep 1000",
+    )
+    running = devport.start("--manager", "mprocs", terminal=(100, 30))
+
+    def later():
+        assert (devport.folder / "later").exists()
+
+    procs.eventually(later, 20)
+    assert (devport.folder / "runs").read_text() == "run\n"
+    running.type(b"Q")
+    running.finish()
+
+
+@pytest.mark.parametrize(
+    ("manager", "never", "always"),
+    [
+        ("mprocs", "autorestart: false", "autorestart: true"),
+        ("process-compose", 'restart: "no"', "restart: always"),
+    ],
+)
+def test_restart_is_only_what_is_said(devport, path, manager, never, always):
+    """An entry of a Procfile has none, as in devport's foreground; `restart:` of a devport.yaml counts."""
+    out = devport.folder / "facts.json"
+    (path / manager).write_text(FAKE.format(state=str(devport.state), out=str(out)))
+    (path / manager).chmod(0o755)
+
+    def restarts():
+        assert devport.call("start", "--manager", manager).status == 0
+        text = json.loads(out.read_text())["files"][f"{manager}.yaml"][0]
+        return [line.strip() for line in text.splitlines() if "restart: " in line and "#" not in line]
+
+    devport.procfile(web="sleep 1")
+    assert restarts() == [never]
+    devport.write("devport.yaml", "processes:\n  api: {exec: sleep 1, restart: always}\n")
+    assert restarts() == [always]
 
 
 def test_missing(devport):

@@ -12,12 +12,14 @@ import time
 
 import pytest
 from support import procs
-from support.engine import Latency, descriptors, engine, make_job, python, run_for, run_until, start
+from support.engine import Latency, debugger, descriptors, engine, make_job, python, run_for, run_until, start
 from support.running import CHILDREN, need
 
-from devport.engine.lifecycle import DOWN, RESTART, Kind, State
+from devport.engine.lifecycle import DOWN, READY, RESTART, Kind, State
 from devport.model import Probe
-from devport.sources import listeners, sockdiag
+from devport.kernel import sockdiag
+from devport.kernel.descriptors import sockets
+from devport.sources import listeners
 from devport.sources.checks import Http, Target, Tcp, addresses
 from devport.sources.probe import Prober
 from devport.sources.stopper import Stopper
@@ -435,7 +437,7 @@ def test_restart_with_a_slow_end(loop, ports):
         assert job.process.pid not in lives
         lives.add(job.process.pid)
         owner = sockdiag.listeners(ports.first, "127.0.0.1")
-        assert any(owner <= (listeners.sockets(pid) or set()) for pid in procs.descendants(job.process.pid))
+        assert any(owner <= (sockets(pid) or set()) for pid in procs.descendants(job.process.pid))
         loop.send(job, RESTART)
         run_until(loop, lambda: job.lifecycle.state is not State.READY)
     run_until(loop, is_ready(job))
@@ -618,6 +620,21 @@ for word in sys.argv[1:]:
         write(1, word.encode().decode("unicode_escape").encode("latin-1"))
 time.sleep(1000)
 """
+
+
+def test_f82_liveness_of_what_is_debugged(loop, tmp_path):
+    """While a debugger holds it nothing is held against it; once it has gone, failures count."""
+    probe = Probe("exec", ("false",), period=0.05, failure_threshold=2, initial_delay=0.05)
+    job = make_job(loop, (*BARE, "-c", "import signal; signal.pause()"), delay=60, probed=True)
+    start(loop, job)
+    run_until(loop, lambda: job.process is not None)
+    prober = Prober(loop, job, probe, None, aim="live")
+    with debugger(loop, job.process.pid):
+        loop.send(job, READY)
+        run_for(loop, 0.8)
+        assert [event for *_, event in loop.transitions if event.kind is Kind.UNHEALTHY] == []
+    run_until(loop, lambda: any(event.kind is Kind.UNHEALTHY for *_, event in loop.transitions))
+    prober.close()
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,12 @@ import signal
 import sys
 import time
 
+import pytest
 from support import procs
 from support.builders import lifecycle, view
+from support.running import CHILDREN
 
-from devport.engine import descendants
+from devport.kernel import descendants
 from devport.engine.job import Job
 from devport.engine.lifecycle import AT_REST, DOWN, UP
 from devport.engine.loop import Loop
@@ -23,7 +25,7 @@ from devport.engine.process import Command, Spawner, Stdio
 from devport.engine.signals import Signals
 from devport.engine.sink import Sink
 
-PATIENCE = 20.0
+PATIENCE = float(os.environ.get("DEVPORT_TEST_PATIENCE", "20"))
 """Seconds for what takes milliseconds: the machine may be busy."""
 LOOK = 0.05
 """Seconds after which a predicate is asked again, even if nothing happened in the loop."""
@@ -117,6 +119,21 @@ def run_for(loop, seconds):
     loop.at(end, wake := lambda: None)
     run_until(loop, lambda: loop.now() >= end, seconds + PATIENCE)
     loop.cancel(wake)
+
+
+@contextlib.contextmanager
+def debugger(loop, pid):
+    """Something like a debugger holds `pid`, a process of one of the loop's jobs, meanwhile."""
+    tracer = make_job(loop, (sys.executable, "-I", str(CHILDREN / "tracer.py"), str(pid)), name="tracer")
+    printed = bytearray()
+    tracer.taps.append(printed.extend)
+    start(loop, tracer)
+    run_until(loop, lambda: b"trac" in printed)
+    if b"cannot" in printed:
+        pytest.skip("tracing another process is not allowed here (ptrace)")
+    yield
+    loop.send(tracer, DOWN)
+    run_until(loop, lambda: tracer.lifecycle.state in AT_REST)
 
 
 class Latency:

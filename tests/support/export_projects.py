@@ -216,7 +216,7 @@ def processes(**overrides):
 
 PROJECTS = {"ordinary": ordinary, "hostile": hostile}
 PROCESSES = {"tmux", "supervisord", "runit", "launchd", "upstart"} | {
-    *("process-compose", "mprocs", "compose", "kubernetes", "nomad"),
+    *("process-compose", "mprocs", "procfile", "compose", "kubernetes", "nomad"),
 }
 """Formats that are given processes() as well."""
 VARIANTS = {  # further golden folders of a format: what else the plan says

@@ -1,18 +1,18 @@
-"""What Linux offers beyond POSIX for holding on to a process tree, each behind a portable fallback.
+"""Holding on to a process tree, beyond the process group that POSIX has.
 
-prctl(2) PR_SET_CHILD_SUBREAPER makes orphans of the tree children of the caller, PR_SET_PDEATHSIG
-ends a child with its parent, and /proc lists children, groups and environments. Where one is missing
-(macOS, a masked /proc) the functions say so by an empty answer, and the process group is what is left.
+Linux: prctl(2) PR_SET_CHILD_SUBREAPER makes orphans of the tree children of the caller, PR_SET_PDEATHSIG
+ends a child with its parent, and /proc lists children, groups and environments. Elsewhere psutil lists the
+same, orphans are known by the mark in their environment alone, and nothing ends with its parent by itself.
 Nothing here decides; nothing keeps state but the capabilities found.
 """
 
 import ctypes
 import os
 import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from devport import kernel
 from devport.encoding import encode
 
 PR_SET_PDEATHSIG = 1
@@ -22,7 +22,7 @@ MARK = "DEVPORT_HASH"
 
 
 def _find_prctl() -> Callable[[int, int], int] | None:
-    if sys.platform != "linux":
+    if not kernel.LINUX:
         return None
     try:
         function = ctypes.CDLL(None).prctl
@@ -41,20 +41,20 @@ def become_subreaper() -> bool:
     return _prctl is not None and _prctl(PR_SET_CHILD_SUBREAPER, 1) == 0
 
 
-def die_with(parent: int) -> bool:
-    """Have this process killed when its parent dies; False where `parent` is dead already.
+def die_with(parent: int, number: int = signal.SIGKILL) -> bool:
+    """Have this process sent `number` when its parent dies; False where `parent` is dead already.
 
     The signal belongs to the thread that forked, and a parent that died before the call is not
     noticed by the kernel: hence the comparison afterwards.
     """
     if _prctl is None:
         return True
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(PR_SET_PDEATHSIG, number)
     return os.getppid() == parent
 
 
 class Stat(NamedTuple):
-    """Of /proc/PID/stat (proc(5)): state letter, parent, process group, session."""
+    """As in /proc/PID/stat (proc(5)): state letter, parent, process group, session."""
 
     state: str
     parent: int
@@ -63,7 +63,11 @@ class Stat(NamedTuple):
 
 
 def stat(pid: int) -> Stat | None:
-    """What the kernel says of `pid`; None for one that is gone, and where there is no /proc."""
+    """What the kernel says of `pid`; None for one that is gone."""
+    if not kernel.LINUX:
+        from devport.kernel import portable  # noqa: PLC0415 - psutil takes 20 ms and some MB
+
+        return portable.stat(pid)
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             # The name may hold blanks and parentheses: the last one ends it.
@@ -74,7 +78,11 @@ def stat(pid: int) -> Stat | None:
 
 
 def children(pid: int) -> list[int]:
-    """The children of `pid`, zombies included; empty where /proc does not tell."""
+    """The children of `pid`, zombies included; empty where nothing tells."""
+    if not kernel.LINUX:
+        from devport.kernel import portable  # noqa: PLC0415 - psutil takes 20 ms and some MB
+
+        return portable.children(pid)
     if not _LISTS_CHILDREN:
         return _children_by_parent(pid)
     found: list[int] = []
@@ -101,11 +109,29 @@ def _children_by_parent(pid: int) -> list[int]:
 
 def below(pid: int) -> Iterator[int]:
     """All living descendants of `pid`, parents before children; zombies left out."""
+    if not kernel.LINUX:
+        from devport.kernel import portable  # noqa: PLC0415
+
+        yield from portable.below(pid)
+        return
     for child in children(pid):
         known = stat(child)
         if known is not None and known.state not in "ZX":
             yield child
         yield from below(child)
+
+
+def orphans(leaders: Mapping[int, str]) -> set[int]:
+    """Living processes that were left to this one: its children but for the `leaders` that it started.
+
+    Where orphans do not become ours, those that a tree of `leaders` (pid: token) has lost.
+    """
+    if not kernel.LINUX:
+        from devport.kernel import portable  # noqa: PLC0415 - psutil takes 20 ms and some MB
+
+        return portable.orphans(leaders)
+    found = set(children(os.getpid())) - leaders.keys()
+    return {pid for pid in found if (known := stat(pid)) is not None and known.state not in "ZX"}
 
 
 def is_stopped(pid: int) -> bool:
@@ -116,9 +142,26 @@ def is_stopped(pid: int) -> bool:
 
 def carries(pid: int, token: str) -> bool:
     """Whether `pid` was started with `DEVPORT_HASH=token` in its environment (of our own user only)."""
+    if not kernel.LINUX:
+        from devport.kernel import portable  # noqa: PLC0415
+
+        return portable.mark(pid) == token
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             return encode(f"{MARK}={token}") in file.read().split(b"\0")
+    except OSError:
+        return False
+
+
+def is_debugged(pid: int) -> bool:
+    """Whether a debugger or the like (ptrace(2)) holds `pid` or what is below it; False where none tells."""
+    return kernel.LINUX and any(_is_traced(one) for one in (pid, *below(pid)))
+
+
+def _is_traced(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            return any(line.startswith(b"TracerPid:") and int(line.split()[1]) for line in file)
     except OSError:
         return False
 

@@ -7,11 +7,13 @@ import struct
 import sys
 from collections.abc import Iterator
 
-from devport.registry.owner import LISTEN
+from devport import kernel
 
 Sockets = dict[bytes, set[int]]
 """Listening sockets (inodes) by the address they listen on, 4 or 16 bytes."""
 
+LISTEN = "0A"
+"""The state of a listening socket in the tables."""
 _OTHERS = 1000  # connections that are read past in search of a listener
 _MAPPED = bytes(10) + b"\xff\xff"  # in front of an IPv4 address: the same in IPv6
 _SOCK_DIAG, _BY_FAMILY, _DONE, _DUMP = 4, 20, 3, 0x301  # netlink(7); a request for a dump
@@ -42,7 +44,7 @@ def ask_kernel(port: int) -> Sockets | None:
 
     /proc/net/tcp says the same, but the kernel walks through all of its connections for it: milliseconds.
     """
-    if not hasattr(_socket, "AF_NETLINK"):
+    if not kernel.LINUX:
         return None
     found: Sockets = {}
     families = 0
@@ -90,6 +92,8 @@ def _take(netlink: _socket.socket, found: Sockets) -> None:
 
 def read_tables(port: int) -> Sockets | None:
     """What listens on `port`, from /proc/net/tcp and tcp6; None where they are not there."""
+    if not kernel.LINUX:
+        return None
     found: Sockets = {}
     tables = 0
     for name in ("tcp", "tcp6"):
@@ -100,6 +104,20 @@ def read_tables(port: int) -> Sockets | None:
         except OSError:
             pass  # no IPv6, or not Linux
     return found if tables else None
+
+
+def listening_user(port: int) -> int | None:
+    """Whose listener (uid) `port` has: the tables tell everyone, if not which process; None where unknown."""
+    for path in ("/proc/net/tcp", "/proc/net/tcp6") if kernel.LINUX else ():
+        try:
+            with open(path, encoding="ascii", errors="replace") as table:
+                rows = [line.split() for line in table]
+        except OSError:
+            continue
+        for row in rows[1:]:
+            if len(row) > 7 and row[3] == LISTEN and row[1].endswith(f":{port:04X}"):  # noqa: PLR2004
+                return int(row[7])
+    return None
 
 
 def _table(path: str, ending: str) -> Iterator[tuple[bytes, int]]:

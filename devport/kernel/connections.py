@@ -6,6 +6,8 @@ Linux: /proc/net/tcp and /proc/net/unix (proc(5)). Elsewhere the connections of 
 import os
 from collections.abc import Collection, Iterator
 
+from devport import kernel
+
 OPEN = frozenset({b"01", b"03", b"08"})
 """States of a TCP connection in use: ESTABLISHED, SYN_RECV, CLOSE_WAIT (the client waits for an answer)."""
 _TIME_WAIT = b"06"
@@ -21,7 +23,7 @@ def unused_for(v4: Collection[int], v6: Collection[int], paths: Collection[bytes
     milliseconds; `paths` are addresses of unix sockets as they were bound; `pid` is the process that has
     the connections, with its descendants.
     """
-    if not os.path.exists("/proc/net/tcp"):
+    if not (kernel.LINUX and os.path.exists("/proc/net/tcp")):
         return _by_process({*v4, *v6}, paths, pid)
     if paths and _is_connected(paths):
         return 0.0

@@ -1,0 +1,76 @@
+"""The process tree as psutil tells it, for systems without /proc and without a subreaper (macOS).
+
+The same questions as in `descendants`, with the same answers, at some 50 microseconds a process.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+
+import psutil
+
+from devport.kernel.descendants import MARK, Stat
+
+_LETTERS = {psutil.STATUS_ZOMBIE: "Z", psutil.STATUS_DEAD: "X", psutil.STATUS_STOPPED: "T"}
+_GONE = (psutil.Error, OSError, ValueError, OverflowError)
+
+
+def stat(pid: int) -> Stat | None:
+    """As `descendants.stat`; a state that is none of Z, X and T is S."""
+    try:
+        process = psutil.Process(pid)
+        parent = process.ppid()
+        state = _LETTERS.get(process.status(), "S")
+        return Stat(state, parent, os.getpgid(pid), os.getsid(pid))
+    except _GONE:
+        return None
+
+
+def children(pid: int) -> list[int]:
+    """The children of `pid`, zombies included."""
+    return [child.pid for child in _children(pid)]
+
+
+def below(pid: int) -> Iterator[int]:
+    """All living descendants of `pid`, parents before children."""
+    for child in _children(pid, recursive=True):
+        known = stat(child.pid)
+        if known is not None and known.state not in "ZX":
+            yield child.pid
+
+
+def _children(pid: int, *, recursive: bool = False) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=recursive)
+    except _GONE:
+        return []
+
+
+def mark(pid: int) -> str | None:
+    """The mark that `pid` was started with; None where it has none, or this user may not know."""
+    try:
+        return psutil.Process(pid).environ().get(MARK)
+    except _GONE:
+        return None
+
+
+def orphans(leaders: Mapping[int, str]) -> set[int]:
+    """Living processes of this user that belong to a tree of `leaders` (pid: token), and to no process of it.
+
+    They carry the token, or are in the group or session of the leader, and their parent does and is not.
+    """
+    members: dict[int, int] = {}  # pid: parent
+    for process in psutil.process_iter() if leaders else ():
+        try:
+            if process.uids().effective == os.geteuid() and _is_member(process, leaders):
+                members[process.pid] = process.ppid()
+        except _GONE:
+            continue
+    inside = {os.getpid(), *leaders, *members}
+    return {pid for pid, parent in members.items() if parent not in inside and pid not in leaders}
+
+
+def _is_member(process: psutil.Process, leaders: Mapping[int, str]) -> bool:
+    if process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
+        return False
+    own = {os.getpgid(process.pid), os.getsid(process.pid)}
+    return not own.isdisjoint(leaders) or mark(process.pid) in leaders.values()
