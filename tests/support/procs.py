@@ -13,7 +13,11 @@ POOL = (20000, 32000)  # below ip_local_port_range, beside devport's own pool
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
-def eventually(check, timeout=10.0):
+SOON = min(10.0, float(os.environ.get("DEVPORT_TEST_PATIENCE", "20")))
+"""Seconds that `eventually` waits; less where a test is expected to fail (tests/controls)."""
+
+
+def eventually(check, timeout=SOON):
     """What `check` returns once it raises no AssertionError; its last failure after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     pause = 0.002

@@ -18,8 +18,8 @@ from support import procs
 
 DEVPORT = str(pathlib.Path(sys.executable).parent / "devport")
 CHILDREN = pathlib.Path(__file__).parent / "children"
-PATIENCE = 20.0
-"""Seconds for what takes milliseconds: the machine may be busy."""
+PATIENCE = float(os.environ.get("DEVPORT_TEST_PATIENCE", "20"))
+"""Seconds for what takes milliseconds: the machine may be busy. Less where a test is expected to fail."""
 LATE = 3.0
 """Seconds that an end may take longer than its grace says, on a busy machine."""
 
@@ -40,6 +40,21 @@ def need(program):
 
     if shutil.which(program) is None:
         pytest.skip(f"{program} is not installed")
+
+
+def need_package(module, package):
+    """The module of a Python package that only tests want; skips where it is missing, but fails in CI."""
+    import importlib  # noqa: PLC0415
+
+    import pytest  # noqa: PLC0415
+
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        why = f"the package {package} is not installed"
+        if os.environ.get("CI"):
+            pytest.fail(f"in CI, {why}", pytrace=False)
+        pytest.skip(why, allow_module_level=True)
 
 
 class Running:

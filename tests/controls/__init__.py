@@ -1,0 +1,1 @@
+"""Negative controls: what devport does with one protection taken out."""

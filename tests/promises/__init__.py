@@ -1,0 +1,1 @@
+"""What devport promises, as data: the failures, the security lines and the drill of the catalogue."""
