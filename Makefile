@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench format clean
+.PHONY: demo test lint bench drill format clean mutation
 
 # Installed, not editable: what is tested is what a user gets.
 $(VENV)/demo: setup.cfg pyproject.toml $(shell find devport -name '*.py' -o -name '*.json')
@@ -28,6 +28,16 @@ lint: $(VENV)/tools
 
 bench: $(VENV)/demo
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench
+
+# The long columns, walks, soak, controls, and the peers that are installed (docs/promises.md): about an hour.
+drill: $(VENV)/tools
+	rm -f $(VENV)/counted
+	DEVPORT_TEST_DRILL_REPORT=$(CURDIR)/$(VENV)/counted $(BIN)/python -m pytest -n auto --drill -m "drill or drill_only"
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=tests $(BIN)/python -m drill.peers
+
+# How many small changes of the pure machine its tests notice (docs/mutation.md): some minutes, not part of test.
+mutation:
+	$(PYTHON) tests/support/mutation.py $(VENV)/mutation
 
 format: $(VENV)/tools
 	$(BIN)/ruff format

@@ -11,6 +11,7 @@ from devport.errors import DevportError
 from devport.launch import Launch
 from devport.model import RunOptions
 from devport.registry.locks import Holder, Lock, acquire_all, process_start, this_process
+from devport.registry.owner import check_free
 from devport.registry.ports import Held
 from devport.registry.record import Record, utc
 from devport.registry.store import Store
@@ -100,8 +101,6 @@ def obstacle(context: Context, launch: Launch, options: RunOptions, own: Collect
 
     devport itself listens on `own` for it.
     """
-    from devport.registry.owner import check_free  # noqa: PLC0415 - rarely needed
-
     return check_free(
         launch.service.name,
         [port for port in launch.ports.values() if port not in own],

@@ -14,7 +14,6 @@ from devport.context import Context, is_tty
 from devport.encoding import encode, printable
 from devport.engine.announcement import announcement
 from devport.engine.control import Control
-from devport.kernel.descendants import become_subreaper
 from devport.engine.group import shell_status
 from devport.engine.guard import Guardian
 from devport.engine.job import Job, Transition
@@ -27,7 +26,9 @@ from devport.engine.printer import Printer, Verbatim
 from devport.engine.process import Command, Spawner, Stdio
 from devport.engine.signals import Signals
 from devport.engine.sink import Sink
+from devport.engine.unix import listener_pid
 from devport.errors import DevportError, ExitStatus
+from devport.kernel.descendants import become_subreaper
 from devport.model import Policy, View
 from devport.project.environment import own_variables
 from devport.registry.fields import MalformedError
@@ -79,9 +80,24 @@ def _supervise(
     if isinstance(lock, Holder):
         raise DevportError(f"cannot supervise {record.label}: it is already running: {lock}")
     try:
+        _check_alone(record, me.socket)
         return Supervisor(context, store, record, lifeline, guardian, pty=pty).run()
     finally:
         lock.release()
+
+
+def _check_alone(record: Record, socket: str) -> None:
+    """DevportError if another supervisor runs the service, although its lock is to be had.
+
+    Somebody has removed the lock file (or its file system keeps none): the socket is as good a witness.
+    """
+    pid = listener_pid(socket)
+    if pid is not None:
+        who = f"pid {pid}" if pid else "its supervisor"
+        raise DevportError(
+            f"cannot supervise {record.label}: it is already running: {who} answers at {socket}, but its lock"
+            " was removed; end it with kill, and start again"
+        )
 
 
 def environment(record: Record) -> dict[str, str]:

@@ -423,6 +423,6 @@ def test_the_page_has_the_bounds():
     bounds = (client.LINE, client.FULL, LIMIT, client.BOUND, control.LOGS)
 
     assert bounds == (64 << 10, 64 << 10, 64 << 10, 1 << 20, 256 << 10)
-    assert (control.OWED, control.CLIENTS, control.FLUSH) == (16, 256, 0.5)
+    assert (control.OWED, control.CLIENTS, control.FLUSH) == (16, 1024, 0.5)
     for line in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL):
         assert [json.loads(one) for one in line.splitlines()]

@@ -1,5 +1,7 @@
 """Probes without a process: what follows from which answers, when is asked again, and whose answer counts."""
 
+import signal
+import time
 from itertools import pairwise, product
 
 import pytest
@@ -10,6 +12,7 @@ from devport.engine.lifecycle import DOWN, GONE, READY, RESTART, SPAWNED, TIMEOU
 from devport.engine.process import Command, Stdio
 from devport.model import Probe
 from devport.sources.course import AUTOMATIC, EAGER, FIRST, FIRST_RUN, SHORTEST, Course
+from devport.sources.limited import find
 from devport.sources.lines import LONGEST, Lines, last_line
 from devport.sources.probe import LATE, Prober
 
@@ -495,7 +498,7 @@ def test_line_begun_by_an_earlier_life():
 @pytest.mark.parametrize("cut", range(24))
 def test_lines_in_pieces(cut):
     """However the output is cut, each line is seen once, without colours and as text."""
-    lines, text = Lines("^öl \\w+$"), "\x1b[32mno\n öl\nöl \x1b[1mheizt\r\nx".encode()
+    lines, text = Lines("^öl \\w+$", find), "\x1b[32mno\n öl\nöl \x1b[1mheizt\r\nx".encode()
     found = [lines.take(text[:cut]), lines.take(text[cut:])]
     assert found.count(True) == 1
     assert not lines.has_rest()
@@ -503,7 +506,7 @@ def test_lines_in_pieces(cut):
 
 def test_unfinished_line():
     """It is looked at when asked for, bounded, and forgotten with the life."""
-    lines = Lines("ready>")
+    lines = Lines("ready>", find)
     assert not lines.take(b"ready> ")
     assert lines.has_rest()
     lines.clear()
@@ -512,6 +515,49 @@ def test_unfinished_line():
         lines.take(b"x" * LONGEST)
     assert len(lines._rest) == LONGEST
     assert not lines.take(b"ready>\n")
+
+
+NESTED = r"(a+)+$"
+"""Doubles its time with each `a` of a line that ends otherwise."""
+
+
+def test_f75_pattern_that_takes_for_ever():
+    """Each line costs a fraction of a second at most, and what is behind it is found."""
+    lines = Lines(NESTED, find)
+    began = time.process_time()
+
+    assert not lines.take(b"a" * 60 + b"!\n")
+    assert time.process_time() - began < 0.5
+    assert lines.take(b"a" * 60 + b"!\naaa\n")
+    assert signal.getsignal(signal.SIGVTALRM) is signal.SIG_DFL
+    assert signal.getitimer(signal.ITIMER_VIRTUAL)[0] == 0
+
+
+def test_f75_pattern_that_always_takes_for_ever():
+    """After some such lines it is given up, until the next life; a signal mask does not matter."""
+    lines = Lines(NESTED, find)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGVTALRM})
+    try:
+        for _ in range(2):
+            assert not lines.take(b"a" * 60 + b"!\n")
+        with pytest.raises(TimeoutError):
+            lines.take(b"a" * 60 + b"!\n")
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    lines.clear()
+    assert lines.take(b"a" * 60 + b"!\naaa\n")
+
+
+def test_f75_pattern_is_given_up_with_the_reason():
+    """The service is told to be not ready and why, and its output is not listened to any more."""
+    fake = Fake(Probe("log", pattern=NESTED))
+    fake.tell(UP, SPAWNED)
+    fake.loop.sent.clear()
+    for _ in range(5):
+        fake.job.feed(b"a" * 60 + b"!\n")
+
+    assert fake.loop.sent == [unready(f"looking for {NESTED} in its output takes too long")]
+    assert fake.job.taps == []
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import time
 
 import pytest
 from hypothesis import given
@@ -484,9 +485,11 @@ def test_a_tmux_that_cannot_be_executed(program, tmp_path):
 def test_a_tmux_that_hangs(program, monkeypatch):
     """After the deadline it is killed, with what it has started, even where that holds the pipe."""
     monkeypatch.setattr(client, "DEADLINE", 0.2)
+    began = time.monotonic()
 
     with pytest.raises(DevportError, match=r"^cannot use tmux: no answer within 0\.2 s; --no-tmux"):
         call(["tmux"], program("sleep 600 & sleep 600"))
+    assert time.monotonic() - began < 5
 
 
 def test_how_tmux_is_started(program, tmp_path):

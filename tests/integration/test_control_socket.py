@@ -21,7 +21,7 @@ from support.builders import exited, lifecycle, policy, view
 from devport.context import from_process
 from devport.engine import client, control, unix
 from devport.engine.backlog import LIMIT
-from devport.engine.control import CLIENTS, OWED, Control
+from devport.engine.control import OWED, Control
 from devport.engine.job import Job
 from devport.engine.lifecycle import SPAWNED, UP, State
 from devport.engine.loop import Loop
@@ -727,15 +727,27 @@ def test_too_many_unanswered_requests(lab):
 
 def test_too_many_clients(lab):
     """One too many is told so; when one leaves there is room again."""
-    callers = [lab.connect() for _ in range(CLIENTS)]
+    lab.control.most = 50
+    callers = [lab.connect() for _ in range(50)]
     late = lab.connect()
-    assert late.hear()["error"] == f"cannot take another client: {CLIENTS} are connected"
+    assert late.hear()["error"] == "cannot take another client: 50 are connected"
     assert late.hung_up()
 
     callers[0].socket.close()
     lab.turn(2)
 
     assert lab.connect().ask(do="status")["ok"] is True
+
+
+@pytest.mark.parametrize(("descriptors", "most"), [(64, 16), (1024, 256), (8192, 1024), (-1, 1024)])
+def test_how_many_clients(lab, monkeypatch, descriptors, most):
+    """As many as wait for a service of a big project, and never most of the descriptors."""
+    monkeypatch.setattr(control.resource, "getrlimit", lambda _number: (descriptors, -1))
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        made = Control(f"{folder}/socket", lab.loop, lab.jobs)
+        made.close()
+
+    assert made.most == most
 
 
 def test_half_closed(lab):
@@ -788,12 +800,12 @@ def test_a_hundred_clients_that_vanish(lab):
 def test_half_closed_ones_that_vanish_later(lab):
     """They wake nobody when they go, and are found when the next one comes."""
     lab.up()
-    callers = [lab.connect() for _ in range(CLIENTS)]
+    callers = [lab.connect() for _ in range(lab.control.most)]
     for caller in callers:
         caller.say(do="wait", state="stopped")
         caller.socket.shutdown(socket.SHUT_WR)
     lab.turn(5)
-    assert len(lab.control._clients) == CLIENTS
+    assert len(lab.control._clients) == lab.control.most
     for caller in callers:
         caller.socket.close()
 

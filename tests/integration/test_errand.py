@@ -4,7 +4,6 @@ import pytest
 from support import procs
 from support.engine import descriptors, engine, make_job, python, run_until, start
 
-from devport.engine.lifecycle import State
 from devport.engine.process import Command
 from devport.sources.errand import KEPT, Errand
 
@@ -87,10 +86,20 @@ def test_cancelled(loop):
 
 
 def test_does_not_touch_the_services(loop):
-    """The leftovers of a service are not the errand's, nor the other way round."""
-    job = make_job(loop, python("import time; print('up', flush=True); time.sleep(1000)"), name="web")
+    """Neither the service nor a daemon of its, which devport has adopted, is the errand's."""
+    code = (
+        "import os, time\n"
+        "if os.fork() == 0:\n"
+        "  os.setsid()\n"
+        "  if os.fork() == 0: print(os.getpid(), flush=True); time.sleep(1000)\n"
+        "  os._exit(0)\n"
+        "time.sleep(1000)\n"
+    )
+    job = make_job(loop, python(code), name="web")
+    printed = bytearray()
+    job.taps.append(printed.extend)
     start(loop, job)
-    run_until(loop, lambda: job.lifecycle.state is State.READY)
+    run_until(loop, lambda: printed.endswith(b"\n") and int(printed) in loop.reaper.adopted())
     told = []
     Errand(loop, job.command._replace(argv=("sh", "-c", "true")), 10, lambda *args: told.append(args))
     run_until(loop, lambda: told)
@@ -98,3 +107,4 @@ def test_does_not_touch_the_services(loop):
     assert told[0][0] == 0
     assert job.process is not None
     assert procs.is_alive(job.process.pid)
+    assert procs.is_alive(int(printed))

@@ -16,6 +16,7 @@ from support import engine, procs
 from devport.engine.lifecycle import DOWN, RESTART, Kind, State
 from devport.errors import DevportError
 from devport.model import Watchdog
+from devport.sources.mailbox import Mailbox
 from devport.sources.notify import FACTS, Notify, parse
 
 SAY = """
@@ -380,6 +381,17 @@ def test_passed_descriptors_are_closed(loop, service):
     assert max(most, len(engine.descriptors())) <= before
 
 
+def test_f78_takes_no_more_than_is_asked_for(folder):
+    """However many messages wait, or come meanwhile: the rest is for the next turn of the loop."""
+    mailbox = Mailbox(f"{folder}/box.notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        for number in range(6):
+            sender.sendto(b"%d" % number, mailbox.path)
+        assert list(mailbox.take(4)) == [b"0", b"1", b"2", b"3"]
+        assert list(mailbox.take(4)) == [b"4", b"5"]
+    mailbox.close()
+
+
 def test_barrier(loop, service):
     """sd_notify_barrier(3): the descriptor is closed once everything before has been taken up."""
     job = service(
@@ -579,6 +591,19 @@ def test_stopped_child(loop, service):
     assert job.lifecycle.status == -signal.SIGABRT
 
 
+def test_f82_deaf_to_the_abort(loop, service):
+    """Who ignores SIGABRT is killed once the grace is over."""
+    code = "signal.signal(signal.SIGABRT, signal.SIG_IGN); say('READY=1')\nwhile True: wait(60)"
+    job = service(code, watchdog=Watchdog(200_000), grace=0.3)
+    engine.start(loop, job)
+    engine.run_until(loop, lambda: faults(loop))
+    began = loop.now()
+    engine.run_until(loop, lambda: job.lifecycle.state is State.FAILED)
+
+    assert loop.now() - began >= 0.3
+    assert job.lifecycle.status == -signal.SIGKILL
+
+
 def test_devport_itself_is_late(loop, service):
     """F63: after devport and the service were both stopped, the service has a whole period to speak."""
     job = service("say('READY=1')" + PINGS, watchdog=Watchdog(400_000))
@@ -606,18 +631,25 @@ def test_what_was_said_in_time_is_heard_first(loop, service):
     assert faults(loop) == []
 
 
-def test_paused(loop, service):
-    """While somebody debugs it no silence counts; afterwards a whole period is left."""
-    job = service("say('READY=1'); done()", watchdog=Watchdog(300_000))
+@pytest.mark.parametrize("below", [False, True], ids=["itself", "child"])
+def test_f82_debugged(loop, service, folder, below):
+    """While a debugger holds one of its processes no silence counts; once it has gone it does."""
+    fork = "child = os.fork()\nif not child: signal.pause()\nprint('child', child)\n" if below else ""
+    # Nothing may signal it meanwhile: this debugger never has it go on.
+    ready = (
+        f"print('done', flush=True)\nwhile not os.path.exists('{folder}/go'): wait(0.02)\nsay('READY=1')\n"
+    )
+    job = service(fork + ready + "while True: wait(60)", watchdog=Watchdog(300_000))
     heard(loop, job)
-    job.notify.paused = True
-    engine.run_for(loop, 0.8)
-    assert faults(loop) == []
-    job.notify.paused = False
-    began = loop.now()
+    pid = int(job.output.split()[1]) if below else job.process.pid
+    with engine.debugger(loop, pid):
+        (folder / "go").touch()
+        engine.run_until(loop, lambda: job.lifecycle.state is State.READY)
+        engine.run_for(loop, 0.8)
+        assert faults(loop) == []
     engine.run_until(loop, lambda: faults(loop))
 
-    assert loop.now() - began >= 0.3
+    assert faults(loop)[0].reason == "watchdog: no WATCHDOG=1 for 0.3 s"
 
 
 def test_facts_are_all_listed():
