@@ -20,7 +20,6 @@ from devport.claim import (
 from devport.context import Context, is_tty
 from devport.engine.announcement import announcement, unready, waiting
 from devport.engine.backlog import LIMIT, Backlog
-from devport.kernel.descendants import become_subreaper
 from devport.engine.group import Group, shell_status
 from devport.engine.guard import guarded
 from devport.engine.job import Job, Transition
@@ -33,6 +32,7 @@ from devport.engine.process import Command, Spawner, Stdio
 from devport.engine.signals import Signals
 from devport.engine.sink import Sink
 from devport.errors import DevportError, ExitStatus
+from devport.kernel.descendants import become_subreaper
 from devport.launch import Launch, prepare
 from devport.model import Project, RestartPolicy, RunOptions, Service
 from devport.registry.store import Store

@@ -12,7 +12,6 @@ from typing import Any
 
 from devport.claim import PortHold, hold_ports, lock_services, release
 from devport.context import Context, is_tty
-from devport.kernel.descendants import become_subreaper
 from devport.engine.group import shell_status
 from devport.engine.guard import guarded
 from devport.engine.job import Job, Transition
@@ -24,6 +23,7 @@ from devport.engine.process import Command, Spawner, Stdio
 from devport.engine.signals import Signals
 from devport.engine.sink import Sink
 from devport.errors import DevportError, ExitStatus, nearest
+from devport.kernel.descendants import become_subreaper
 from devport.launch import Launch, prepare, prepare_command
 from devport.model import Policy, Project, RestartPolicy, RunOptions, Service, StopPolicy, View
 from devport.registry.store import Store
@@ -31,7 +31,7 @@ from devport.sources.assembly import Sources
 
 _KILLED = 128  # a shell's statuses above it: killed by a signal
 _RESETS = "\x1b[?47l\x1b[?25h\x1b[0m"
-"""The usual screen (47 and not 1049, which would move the cursor where none was switched), cursor, no colour."""
+"""The usual screen (47, not 1049, which would move the cursor where none was switched), cursor, no colour."""
 _STOPS = {signal.SIGTERM, signal.SIGHUP}
 _HANDED_ON = {signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT}
 

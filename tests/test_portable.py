@@ -17,6 +17,7 @@ FAULTS = "tests/e2e/test_faults.py"
 MATRIX = "tests/e2e/test_matrix.py"
 CANNOT = "bare or f05 or test_both_killed or test_process_group_killed"
 CANNOT += " or test_manager_killed or test_supervisor_killed"  # one of that family is bare
+CANNOT += " or (test_kill_9 and supervisor)"  # the guardian there is a shell, and knows the group alone
 SHORT = (
     f"{FAULTS}::test_f01_grandchild_in_the_group_outlives_its_leader",
     f"{FAULTS}::test_f02_daemons_of_two_services",

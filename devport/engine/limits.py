@@ -22,7 +22,7 @@ NO_LIMITS: Limits = MappingProxyType({})
 
 
 def no_cores() -> tuple[int, int]:
-    """A crash writes this process's memory, with all environments, to no disk; returns the limits until now."""
+    """A crash writes our memory, with all environments, to no disk; returns the limits until now."""
     limits = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, limits[1]))
     return limits

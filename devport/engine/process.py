@@ -145,7 +145,7 @@ class Process:
             said = os.read(self.report, 65536)
         except BlockingIOError:
             return False
-        # Not behind the close: a sibling that is still to execute has it too, and epoll(7) would go on about it.
+        # Before it is closed: a sibling that has not executed yet has it, and epoll(7) would go on about it.
         unwatch(self.report)
         os.close(self.report)
         self.report = None

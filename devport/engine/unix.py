@@ -65,6 +65,24 @@ def is_alive(path: str) -> bool:
     return True
 
 
+def listener_pid(path: str) -> int | None:
+    """The process that listens at `path` (0: the system does not tell which); None if nobody does."""
+    if not is_alive(path):
+        return None
+    caller = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        caller.setblocking(False)
+        at(path, caller.connect)
+        if sys.platform == "darwin":
+            return 0
+        credentials = caller.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)  # pid, uid, gid
+        return int.from_bytes(credentials[:4], sys.byteorder)
+    except OSError:
+        return 0
+    finally:
+        caller.close()
+
+
 class Listener:
     """A socket of this user that listens at `path`; DevportError when it cannot, or somebody else does."""
 

@@ -7,10 +7,11 @@ Nothing here decides; nothing keeps state but the capabilities found.
 """
 
 import ctypes
+import errno
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from devport import kernel
 from devport.encoding import encode
@@ -19,6 +20,40 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 MARK = "DEVPORT_HASH"
 """The environment variable by which a process that left its group is known again."""
+
+T = TypeVar("T")
+
+_spare: list[int] = []  # a descriptor that is kept for the moment in which there is no other
+
+
+def _seen(look: Callable[[], T]) -> T:
+    """What `look`, which opens one file at a time, returns; OSError where there is nothing to look at.
+
+    That there is no descriptor to look with does not make a tree empty: then it is lent the spare one.
+    """
+    try:
+        return look()
+    except OSError as error:
+        if error.errno not in {errno.EMFILE, errno.ENFILE} or not _spare:
+            raise
+    os.close(_spare.pop())
+    try:
+        return look()
+    finally:
+        _keep_spare()
+
+
+def _keep_spare() -> None:
+    if not _spare:
+        try:
+            _spare.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        except OSError:
+            pass  # there is none left already; what is looked for may not be found then
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _find_prctl() -> Callable[[int, int], int] | None:
@@ -38,6 +73,7 @@ _prctl = _find_prctl()
 
 def become_subreaper() -> bool:
     """Make orphaned descendants children of this process; whether the kernel agreed."""
+    _keep_spare()  # they have to be found, whatever happens
     return _prctl is not None and _prctl(PR_SET_CHILD_SUBREAPER, 1) == 0
 
 
@@ -69,9 +105,8 @@ def stat(pid: int) -> Stat | None:
 
         return portable.stat(pid)
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            # The name may hold blanks and parentheses: the last one ends it.
-            fields = file.read().rpartition(b")")[2].split()
+        # The name may hold blanks and parentheses: the last one ends it.
+        fields = _seen(lambda: _read(f"/proc/{pid}/stat")).rpartition(b")")[2].split()
     except OSError:
         return None
     return Stat(fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]))
@@ -87,9 +122,8 @@ def children(pid: int) -> list[int]:
         return _children_by_parent(pid)
     found: list[int] = []
     try:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
-                found += map(int, file.read().split())
+        for task in _seen(lambda: os.listdir(f"/proc/{pid}/task")):
+            found += map(int, _seen(lambda: _read(f"/proc/{pid}/task/{task}/children")).split())  # noqa: B023
     except OSError:
         pass  # gone in the meantime, or no /proc: what was found is the answer
     return found
@@ -101,7 +135,7 @@ _LISTS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 def _children_by_parent(pid: int) -> list[int]:
     """The same from everybody's parent, for kernels without CONFIG_PROC_CHILDREN."""
     try:
-        everybody = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+        everybody = [int(name) for name in _seen(lambda: os.listdir("/proc")) if name.isdigit()]
     except OSError:
         return []
     return [other for other in everybody if (known := stat(other)) is not None and known.parent == pid]
@@ -147,8 +181,7 @@ def carries(pid: int, token: str) -> bool:
 
         return portable.mark(pid) == token
     try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return encode(f"{MARK}={token}") in file.read().split(b"\0")
+        return encode(f"{MARK}={token}") in _seen(lambda: _read(f"/proc/{pid}/environ")).split(b"\0")
     except OSError:
         return False
 

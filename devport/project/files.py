@@ -5,11 +5,13 @@ Beside `load`, which alone calls it, the only module here that touches the file 
 """
 
 import os
+import stat
 
 from devport.encoding import decode, encode
 from devport.errors import DevportError, ExitStatus
 
 LARGEST = 16 << 20
+_OPEN = stat.S_ISVTX | stat.S_IWOTH
 
 
 def exists(path: str) -> bool:
@@ -30,6 +32,16 @@ def is_folder(path: str) -> bool:
 def is_regular(path: str) -> bool:
     """Whether `path` is a regular file: one that can be read twice, and never blocks."""
     return os.path.isfile(encode(path))
+
+
+def is_strangers(path: str) -> bool:
+    """Whether `path` is another user's, in a folder in which everybody may put something: /tmp."""
+    try:
+        status = os.lstat(encode(path))
+        folder = os.stat(encode(os.path.dirname(path)))
+    except OSError:
+        return False
+    return status.st_uid not in {0, os.geteuid()} and folder.st_mode & _OPEN == _OPEN
 
 
 def real(path: str) -> str:

@@ -100,10 +100,19 @@ def flush(path: str) -> None:
         os.close(descriptor)
 
 
-def check_folder(path: str) -> os.stat_result | None:
-    """The status of folder `path`, None where nothing is; DevportError for one that is not ours to trust."""
+def check_folder(path: str, *, linked: bool = False) -> os.stat_result | None:
+    """The status of folder `path`, None where nothing is; DevportError for one that is not ours to trust.
+
+    `linked`: it may be a symbolic link, if that is this user's or root's.
+    """
     try:
-        status = os.stat(path)
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode):
+            if not linked:
+                raise DevportError(f"cannot use {printable(path)}: it is a symbolic link")
+            if status.st_uid not in {0, os.geteuid()}:
+                raise DevportError(f"cannot use {printable(path)}: it is a symbolic link of another user")
+            status = os.stat(path)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -118,26 +127,50 @@ def check_folder(path: str) -> os.stat_result | None:
     return status
 
 
-def make_folder(path: str) -> None:
+def make_folder(path: str, *, linked: bool = False) -> None:
     """`path` exists as a private folder of this user, its missing parents too; DevportError if it cannot.
 
-    Parents get 0700 as well: the XDG specification wants that of whoever creates them.
+    Parents get 0700 as well: the XDG specification wants that of whoever creates them. `linked` as above.
     """
     try:
+        if "SUDO_UID" in os.environ:
+            _refuse_for_root(path)
         os.mkdir(path, FOLDER_MODE)
         os.chmod(path, FOLDER_MODE)  # whatever the umask took away
+        _flush_name(path)
     except FileNotFoundError as error:
         parent = os.path.dirname(path)
         if os.path.isdir(parent):  # /proc, where no folder can be made
             raise failed("make", path, error) from error
-        make_folder(parent)
+        make_folder(parent, linked=linked)
         make_folder(path)
     except FileExistsError:
-        status = check_folder(path)
+        status = check_folder(path, linked=linked)
         if status is None:
             raise DevportError(f"cannot use {printable(path)}: it is a dangling symbolic link") from None
     except OSError as error:
         raise failed("create", path, error) from error
+
+
+def _refuse_for_root(path: str) -> None:
+    """DevportError where `path` would be a folder of root's in a folder of the user who has called sudo.
+
+    sudo may keep HOME (-E, macOS): what root leaves there its owner could not use any more.
+    """
+    parent = os.path.dirname(path)
+    if os.path.lexists(path) or not os.path.isdir(parent):
+        return
+    if os.geteuid() == 0 and str(os.stat(parent).st_uid) == os.environ["SUDO_UID"] != "0":
+        where = f"{printable(parent)} belongs to the user who called sudo"
+        raise DevportError(f"cannot create {printable(path)} as root: {where} (DEVPORT_HOME names another)")
+
+
+def _flush_name(path: str) -> None:
+    """The new folder `path` is still there after a power cut, as far as its parent lets us see to that."""
+    try:
+        flush(os.path.dirname(path) or ".")
+    except OSError:
+        pass  # a parent that may be searched and not read, say
 
 
 def tighten(path: str, status: os.stat_result) -> None:

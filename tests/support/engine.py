@@ -16,7 +16,6 @@ from support import procs
 from support.builders import lifecycle, view
 from support.running import CHILDREN
 
-from devport.kernel import descendants
 from devport.engine.job import Job
 from devport.engine.lifecycle import AT_REST, DOWN, UP
 from devport.engine.loop import Loop
@@ -24,6 +23,7 @@ from devport.engine.printer import Printer
 from devport.engine.process import Command, Spawner, Stdio
 from devport.engine.signals import Signals
 from devport.engine.sink import Sink
+from devport.kernel import descendants
 
 PATIENCE = float(os.environ.get("DEVPORT_TEST_PATIENCE", "20"))
 """Seconds for what takes milliseconds: the machine may be busy."""

@@ -1,7 +1,7 @@
 """setup.py WHAT... -- COMMAND...: executes COMMAND as a caller with peculiarities would.
 
 terminal (stdin becomes the controlling terminal), block=N,N (signals), ignore=N,N, nofile=N or nofile=N:HARD,
-fsize=N, nproc=N, uid=N, fd=N (left open and inheritable), nonblock (stdout), umask=OCTAL, closed=N,
+fsize=N, nproc=N, core=N:HARD, uid=N, fd=N (left open and inheritable), nonblock (stdout), umask=OCTAL, closed=N,
 cgroup=FOLDER.
 """
 
@@ -23,7 +23,7 @@ for word in sys.argv[1:place]:
         case "ignore":
             for number in value.split(","):
                 signal.signal(int(number), signal.SIG_IGN)
-        case "nofile" | "fsize" | "nproc":
+        case "nofile" | "fsize" | "nproc" | "core":
             soft, _, hard = value.partition(":")
             limits = (int(soft), int(hard or soft))
             resource.setrlimit(getattr(resource, f"RLIMIT_{what.upper()}"), limits)
