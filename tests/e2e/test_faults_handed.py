@@ -6,7 +6,9 @@ import socket
 import threading
 import time
 
+import pytest
 from support import frames, procs
+from support.drill import trials
 from support.frames import mark, told
 from support.procs import eventually
 from support.running import child
@@ -136,6 +138,7 @@ def test_f82_service_that_hangs(frame):
     frame.down()
 
 
+@pytest.mark.drill
 def test_f63_f82_supervisor_that_was_suspended(frame):
     """Stopped for longer than a probe's deadline, its period and the watchdog, devport blames no service."""
     code = (
@@ -167,7 +170,7 @@ def test_f63_f82_supervisor_that_was_suspended(frame):
     for too in (False, True):  # the service as well: then it has been silent indeed
         for one in {*supervisors, *([pid] if too else [])}:
             os.kill(one, signal.SIGSTOP)
-        procs.elapse(1.6)  # more than half a second late, by which devport knows it
+        procs.elapse(trials(1.6, 15.0))  # more than half a second late, by which devport knows it
         # In a window its guardian has stopped with it, as a shell wants to see; `fg` wakes that one.
         for one in {frame.run.pid} if frame.is_foreground else supervisors:
             os.kill(one, signal.SIGCONT)

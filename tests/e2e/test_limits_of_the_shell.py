@@ -4,6 +4,7 @@ import json
 import resource
 import sys
 
+import pytest
 from support import background
 from support.background import python
 from support.running import DEVPORT
@@ -70,3 +71,12 @@ def test_record_without_limits(plain):
     first, second = (plain.logged(row["hash"], rb"(\(.*\))\r?\nready", n)[1] for n in (1, 2))
 
     assert first == second
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux tells another process's limits")
+def test_supervisor_may_have_more(plain):
+    """Whoever waits for the service has a connection to its supervisor: as many as can be."""
+    row = limited(plain, "start", *plain.flags, "--key", "web", "--", *python(PRINT))
+    plain.logged(row["hash"], EXPECTED)
+
+    assert resource.prlimit(row["supervisor"], resource.RLIMIT_NOFILE) == (456, 456)

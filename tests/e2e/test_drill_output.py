@@ -1,0 +1,275 @@
+"""The drill of reliability.md, P19 to P22, P24 and P39: the output path and descriptors, many times over.
+
+The long columns are those of the night's, cut where `make drill` as a whole has an hour; each says so.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+import random
+import re
+import signal
+import sys
+import time
+import zlib
+
+import pytest
+from support import background, frames, procs
+from support.drill import trials
+from support.engine import descriptors, engine, make_job, run_until, start
+from support.procs import eventually
+from support.running import DEVPORT, LATE, child, need
+
+from devport.engine.lifecycle import State
+
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(600)]
+
+frame = frames.frame
+
+
+def test_p19_last_output(devport, tally):
+    """200,000 lines and an immediate exit, with a reader of 1 MB/s: none is missing, in order (F31)."""
+    # 30,000 lines are 170 kB, which is more than is on the way when their writer ends
+    count, lines = trials((1, 60_000), (20, 200_000))
+    for _ in range(count):
+        devport.procfile(web=f"seq 1 {lines}")
+        running = devport.start("--no-prefix", "--no-timestamp")
+        running.chunk, running.pause = 20_000, 0.02
+        assert running.finish(60) == 0
+        found = [int(line) for line in running.output.splitlines() if line.isdigit()]
+        assert found == [*range(1, lines + 1)]
+    tally(count * lines)
+
+
+def test_p20_lines_of_many(devport, tally):
+    """50 services, each with lines of 1 to 4,096 bytes with a checksum: every line is whole (F39)."""
+    # 10,000 lines of each, ten times over, in the catalogue: 1 GB each time
+    count, lines = trials((1, 40), (3, 10_000))
+    names = [f"w{n}" for n in range(50)]
+    for _ in range(count):
+        devport.procfile(**{name: child("chatty", lines, 12, 4096, name) for name in names})
+        running = devport.start("--keep-going", "--no-timestamp")
+        assert running.finish(300) == 0
+        seen = dict.fromkeys(names, 0)
+        for line in re.finditer(rb"^(w\d+) *\| (w\d+ (\d+) .*) ([0-9a-f]{8})$", running.output, re.MULTILINE):
+            name = line[1].decode()
+            assert line[2].startswith(line[1] + b" ")
+            assert (name, int(line[3])) == (name, seen[name])
+            assert b"%08x" % zlib.crc32(line[2]) == line[4]
+            seen[name] += 1
+        assert set(seen.values()) == {lines}
+        del running.buffer[:]
+    tally(count * lines * len(names))
+
+
+CORPUS = (
+    bytes(n for n in range(256) if n != 10)
+    + "€äß日本🎉".encode() * 20
+    + b"\x1b[31mred\x1b]0;title\x07\x1b[2J"
+)
+
+
+@pytest.mark.parametrize("way", ["--no-pty", "--pty"])
+def test_p21_any_bytes(devport, way, tally):
+    """A line of a gigabyte of any bytes, written in any pieces: the same hash, in bounded memory (F35)."""
+    megabytes = trials(16, 1024)  # the terminal's line of the night has 128: it is slow
+    megabytes = min(megabytes, 128) if way == "--pty" else megabytes
+    code = (
+        "import hashlib,os,random,sys;r=random.Random(7);h=hashlib.sha256()\n"
+        "c=bytes.fromhex(sys.argv[2]); open('../go').close()\n"
+        "for _ in range(int(sys.argv[1])):\n"
+        "    data=b''.join([c[r.randrange(len(c)):] for _ in range(3000)])[:1<<20].ljust(1<<20,b'.')\n"
+        "    h.update(data); m=memoryview(data)\n"
+        "    while m: m=m[os.write(1,m[:r.choice((1,2,3,5,70000,1<<20))]):]\n"
+        "os.write(1,b'\\n'); open('../hash','w').write(h.hexdigest())\n"
+    )
+    devport.write("write.py", code)
+    os.mkfifo(devport.folder / "go")
+    words = f"{sys.executable} -I -S write.py {megabytes} {CORPUS.hex()}"
+    devport.procfile(web=words, wait="exec sleep 1000")
+    running = devport.start(way, "--no-prefix", "--keep-going", "--no-timestamp")
+    running.expect_all(rb"^web started.*\n", rb"^wait started.*\n")
+    running.buffer.clear()
+    running.seen = 0
+    (devport.folder / "go").write_bytes(b"")  # not before: what devport says would break the line
+    left, seen = megabytes << 20, hashlib.sha256()
+    while left:
+        running.read(10)
+        data = running.output[:left]
+        running.buffer.clear()
+        seen.update(data)
+        left -= len(data)
+    memory = procs.peak_memory(running.supervisor)
+
+    def written():
+        assert (devport.folder / "hash").exists()
+
+    eventually(written)
+    assert running.stop()[0] == 143
+    assert seen.hexdigest() == (devport.folder / "hash").read_text()
+    assert memory < 64 << 20
+    tally(megabytes << 20)
+
+
+def test_p22_pipe_held_by_a_stranger(devport, tally):
+    """A stranger holds the pipe: the end is told in time, and what comes soon is shown (F32)."""
+    count = trials(2, 100)  # 5 in the catalogue's short column
+    devport.procfile(web="echo $$ here; exec sleep 1000", other="exec sleep 1000")
+    for _ in range(count):
+        running = devport.start("--no-pty", "--keep-going")
+        pid = int(running.expect(rb"(\d+) here")[1])
+        held = os.open(f"/proc/{pid}/fd/1", os.O_WRONLY | os.O_NONBLOCK)
+        began = time.monotonic()
+        with open(f"/proc/{pid}/fd/1", "wb", buffering=0) as late:
+            os.kill(pid, signal.SIGKILL)
+
+            def dead(pid=pid):
+                assert not procs.is_alive(pid)
+
+            eventually(dead)
+            late.write(b"late line\n")
+        running.expect(rb"web was killed by SIGKILL")
+        assert time.monotonic() - began < 1 + LATE
+        os.close(held)
+        assert running.stop()[0] != 0
+        assert running.lines("web")[1:] == [b"late line"]
+    tally(count)
+
+
+def test_p22_closed_stdout_and_prompt(devport, tally):
+    """A closed stdout is no end and costs nothing; a prompt is seen, whoever else speaks (F33, F34)."""
+    count = trials(1, 100)  # 5 in the catalogue's short column
+    devport.procfile(
+        mute="exec >&- 2>&-; while ! test -e ../end; do sleep 0.05; done; exit 7",
+        ask="printf 'prompt> '; exec sleep 1000",
+        clock="while :; do echo tick; sleep 0.1; done",
+    )
+    quickest = LATE
+    for _ in range(count):
+        running = devport.start()
+        running.expect(rb"clock +\| tick")
+        began = time.monotonic()
+        running.expect(rb"ask +\| prompt> $", 5)
+        quickest = min(quickest, time.monotonic() - began)
+        supervisor = running.supervisor
+        before = procs.cpu_seconds(supervisor)
+        for _ in range(6):
+            running.expect(rb"clock +\| tick$")
+        assert procs.cpu_seconds(supervisor) - before < 0.3
+        devport.write("../end", "")
+        assert running.finish() == 7
+        assert set(running.lines("clock")) <= {b"tick"}
+        (devport.folder / "end").unlink()
+    assert quickest < 0.5
+    tally(count)
+
+
+# P24: what the kernel refuses, a test makes it refuse; nothing in devport knows of it
+
+REFUSALS = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE)
+
+
+@pytest.mark.parametrize("terminal", [None, (80, 24)], ids=["pipe", "terminal"])
+def test_p24_spawns_that_fail(monkeypatch, terminal, tally):
+    """A third of all spawns is refused: each time for a reason, no descriptor is lost, it recovers (F16)."""
+    count = trials(100, 2500)  # 5,000 in the night, over both
+    chance = random.Random(24)
+    refused = []
+
+    def sometimes(function):
+        def call(*words):
+            if len(refused) < 10_000 and chance.random() < 0.15:
+                refused.append(number := chance.choice(REFUSALS))
+                raise OSError(number, os.strerror(number))
+            return function(*words)
+
+        return call
+
+    with engine() as loop:
+        web = make_job(loop, ("true",), on="always", max=None, delay=0.0, max_delay=0.0, terminal=terminal)
+        before = descriptors()
+        start(loop, web)
+        run_until(loop, lambda: web.spawns >= 3)
+        for name in ("fork", "pipe", "openpty"):
+            monkeypatch.setattr(os, name, sometimes(getattr(os, name)))
+        seen = set()
+        loop.observers.append(lambda t: seen.add(t.job.lifecycle.fault))
+        spawned = web.spawns
+        run_until(loop, lambda: web.spawns - spawned + len(refused) >= count, 300)
+        monkeypatch.undo()
+        spawned = web.spawns
+        run_until(loop, lambda: web.spawns > spawned + 3)
+        web.lifecycle.restart = web.lifecycle.restart._replace(on="never")
+        run_until(loop, lambda: web.lifecycle.state is State.EXITED)
+
+        assert len(refused) > count * 0.15
+        assert {one for one in seen if one} == {
+            f"cannot run a new process: {os.strerror(number)}" for number in REFUSALS
+        }
+        assert descriptors() <= before
+    tally(count)
+
+
+def test_p24_services_that_fail_to_start(frame, tally):
+    """The program is missing while it crash-loops: devport stays, loses no descriptor, and recovers (F16)."""
+    count = trials(1, 30)
+    program = frame.devport.write("server", "#!/bin/sh\necho $$ >> lives\nexit 3\n")
+    program.chmod(0o700)
+    rule = {"on": "always", "max": None, "delay": 0.02, "max-delay": 0.05}
+    frame.write({"web": {"exec": "exec ./server", "restart": rule}, "other": {"exec": "exec sleep 1000"}})
+    frame.up()
+    frame.marked("lives", 2)
+    supervisor = frame.supervisor("web")
+    before = frames.open_descriptors(supervisor)
+    for number in range(count):
+        hidden = program.rename(program.with_name("hidden"))
+        frame.said("not found" if frame.text().count("not found") else "server", 1)
+        procs.elapse(0.3)
+        lives = len(frame.marks("lives"))
+        hidden.rename(program)
+        frame.marked("lives", lives + 2)
+        assert frame.supervisor("web") == supervisor, number
+    assert frames.open_descriptors(supervisor) <= before + 3
+    frame.down()
+    tally(count)
+
+
+# P39
+
+
+@pytest.mark.parametrize("windows", [True, False], ids=["tmux", "no-tmux"])
+def test_p39_callers_descriptors(devport, windows, tally):
+    """The caller has a lock and a pipe: `$(devport start)` returns, the lock is free, the pipe ends (F45)."""
+    need("bash")
+    count = trials(1, 25)  # 3 in the catalogue's short column; 50 in the night, over both
+    machines = background._machine(devport, windows=windows)
+    machine = next(machines)
+    try:
+        for number in range(count):
+            _call_with_descriptors(machine, f"web{number}")
+            machine.call("stop", f"web{number}")
+    finally:
+        next(machines, None)
+    tally(count)
+
+
+def _call_with_descriptors(machine, key):
+    """As a script or bats has it: 3 is a pipe that is read to its end, 9 holds a lock."""
+    devport = machine.devport
+    lock = devport.folder / "lock"
+    read, write = devport.pipe()
+    words = " ".join([DEVPORT, "start", *machine.flags, "--key", key, "--", "sleep", "1000"])
+    pipe = f"/proc/{os.getpid()}/fd/{write}"
+    script = f'exec 9>{lock}; flock 9; exec 3>{pipe}; x=$({words}) || exit 1; echo "$x"'
+    began = time.monotonic()
+    caller = devport.spawn(["bash", "-c", script])
+    assert caller.finish() == 0
+    assert time.monotonic() - began < 3 + LATE
+    assert b'"status": "running"' in caller.output
+    devport.close(write)
+    os.set_blocking(read, False)
+    with open(lock) as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert os.read(read, 10) == b""
+    devport.close(read)
