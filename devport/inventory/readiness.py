@@ -118,7 +118,8 @@ class Waiting:
     def _may_be_old(self, record: Record) -> bool:
         """Whether `record` tells of yesterday's failure, while another terminal is just starting it."""
         failed = seconds(record.last_up)
-        recent = failed is not None and self._context.wall() - failed < RECENT
+        # Of a time that is yet to come nobody knows how long ago it was: the clock was set back.
+        recent = failed is not None and 0 <= self._context.wall() - failed < RECENT
         return not recent and not self._has_lasted()
 
     def _has_lasted(self) -> bool:

@@ -66,6 +66,7 @@ def _remove(context: "Context", store: Store, record: "Record") -> None:
         try:
             store.remove(record.hash)
             _sweep(store, record.hash)
+            _sweep_notify(context, record.hash)
             os.unlink(lock.path)  # while it is held: whoever waits for it sees that it is another file's now
         except OSError as error:
             raise DevportError(f"{error.filename}: {error.strerror}") from error
@@ -95,6 +96,15 @@ def _sweep(store: Store, hash_: str) -> None:
             os.unlink(path)
         except FileNotFoundError:
             continue
+
+
+def _sweep_notify(context: "Context", hash_: str) -> None:
+    """The socket that its service was to notify is gone too: a supervisor that was killed has left it."""
+    from devport.sources.assembly import notify_folders  # noqa: PLC0415 - with what it is for
+    from devport.sources.notify import sweep  # noqa: PLC0415
+
+    for folder in notify_folders(context):
+        sweep(folder, hash_)
 
 
 def _close_window(context: "Context", record: "Record") -> None:

@@ -7,7 +7,7 @@ from devport.context import wait_until
 from devport.errors import DevportError
 from devport.inventory.outcome import Outcome, refused
 from devport.inventory.reach import Unanswered, ask
-from devport.inventory.rows import AT_ONCE, NOTHING, Row, Status, by_hash, trouble
+from devport.inventory.rows import AT_ONCE, NOTHING, Row, Status, by_hash, told, trouble
 from devport.inventory.stop import LATE, grace, stop
 from devport.registry.record import Record
 from devport.registry.store import Store
@@ -49,6 +49,9 @@ def _in_place(  # noqa: PLR0911 - one line for each thing that may come of it
     except Unanswered as error:
         if one.holder.mode != "background":
             return refused(one.record, "restart", error.message)
+        if said := told(one.holder, one.record):  # it is well, and its service takes its time
+            why = said.get("not_ready") or said.get("state")
+            return refused(one.record, "restart", f"it is not ready after {READY:g} s: {why}")
         [outcome] = stop(context, store, [one])
         return outcome if outcome.error else None
     except DevportError as error:

@@ -5,13 +5,14 @@ key, unless this project wants to run it now. It knows nothing of locks but whet
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 from devport.encoding import printable
 from devport.errors import DevportError
 from devport.registry.identity import describe, hashid, key_of, name_of
 from devport.registry.locks import held
+from devport.registry.ports import ephemeral
 from devport.registry.record import Record, utc
 
 if TYPE_CHECKING:
@@ -56,7 +57,17 @@ class Clerk:
                 if entry.asked:
                     raise
                 self.notices.append(error.message)  # it does not run now: no reason to stop the others
+            self._warn(new, old.reserved if old else ())
         self.records[entry.hash] = new or self.snapshot.records[entry.hash]
+
+    def _warn(self, new: Record, had: Collection[int]) -> None:
+        given = [port for port in new.reserved if port not in had]
+        risky = ephemeral() if given else range(0)
+        if found := [str(port) for port in given if port in risky]:
+            self.notices.append(
+                f"port {', '.join(found)} of {describe(new)}: any program may have it by chance, because the"
+                f" system gives {risky[0]}-{risky[-1]} to outgoing connections"
+            )
 
     def _first(self, entry: Entry) -> Record:
         """The first record of a service, with the ports of a damaged one if those can still be read."""

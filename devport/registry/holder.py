@@ -76,6 +76,7 @@ def from_line(line: bytes) -> Holder:
         texts = (*holder[1:6], holder.terminal or "", holder.socket)
         genuine = all(isinstance(text, str) for text in texts) and type(holder.pid) is int and holder.pid > 0
         genuine = genuine and isinstance(holder.port, int | None)
+        genuine = genuine and b"\0" not in encode("".join(texts))  # they are paths and names
     except (ValueError, TypeError, RecursionError):
         return UNKNOWN
     if not genuine or process_start(holder.pid) != holder.started:

@@ -6,7 +6,7 @@ knows nothing of files.
 
 import errno
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from devport.encoding import printable
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from devport.registry.record import Record
 
 DEFAULT_POOL = (19000, 19999)
+STEP = 50  # ports between where the users of a machine begin
+EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range"
 SEARCH_LIMIT = 100
 UNUSED_FOR = 30 * 86400.0
 
@@ -57,8 +59,30 @@ def _range(low: int, high: int, what: str) -> range:
     return range(low, high + 1)
 
 
-def allocate(taken: Collection[int], among: range, is_free: Callable[[int], bool]) -> int | None:
-    """The lowest port `among` the pool that is neither `taken` nor in use; None if there is none."""
+def order(among: range, uid: int) -> Sequence[int]:
+    """`among` as user `uid` goes through it.
+
+    In the usual pool each user begins at a place of their own: what others have reserved cannot be seen,
+    and while it does not run its port looks free. A pool that somebody has chosen is gone through upward.
+    """
+    if among != range(DEFAULT_POOL[0], DEFAULT_POOL[1] + 1):
+        return among
+    first = STEP * uid % len(among)  # 0 for root and 1000, the usual first user
+    return [*among[first:], *among[:first]]
+
+
+def ephemeral() -> range:
+    """The ports that the kernel gives to outgoing connections: any program may have one by chance."""
+    try:
+        with open(EPHEMERAL, "rb") as file:
+            low, high = file.read().split()
+        return range(int(low), int(high) + 1)
+    except (OSError, ValueError):
+        return range(49152, MAX_PORT + 1)  # IANA's, and those of macOS and BSD
+
+
+def allocate(taken: Collection[int], among: Iterable[int], is_free: Callable[[int], bool]) -> int | None:
+    """The first port of `among` that is neither `taken` nor in use; None if there is none."""
     return next((port for port in among if port not in taken and is_free(port)), None)
 
 
@@ -70,13 +94,13 @@ def search(
 
 
 def reclaimable(
-    records: Iterable["Record"], among: range, now: float, is_held: Callable[[str], bool]
+    records: Iterable["Record"], among: range, now: float, is_used: Callable[[str], bool]
 ) -> Iterator["Record"]:
     """Records whose port in the pool may go to somebody else, the longest unused first.
 
-    Unused: not up for 30 days before `now` (seconds since the epoch) and nobody holds its lock. A record
-    that does not say when it was up keeps its port, as does one on the tailnet. Lazy: hardly any
-    registration gets this far.
+    Unused: not up for 30 days before `now` (seconds since the epoch), and `is_used` (which does not rely
+    on a clock that anybody sets) does not know better. A record that does not say when it was up keeps its
+    port, as does one on the tailnet. Lazy: hardly any registration gets this far.
     """
     stale = []
     for record in records:
@@ -86,7 +110,7 @@ def reclaimable(
         if up is not None and now - up > UNUSED_FOR and any(port in among for port in record.reserved):
             stale.append((up, record.hash, record))
     for _, hash_, record in sorted(stale, key=lambda item: item[:2]):
-        if not is_held(hash_):
+        if not is_used(hash_):
             yield record
 
 

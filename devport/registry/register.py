@@ -4,6 +4,7 @@ All of it happens under register.lock in one pass: read every record, decide, wr
 knows which services there are and which numbers they use; `clerk` knows what their records say.
 """
 
+import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,7 +14,7 @@ from devport.registry import ports as port_rules
 from devport.registry.clerk import Clerk, Entry
 from devport.registry.fields import MAX_PORT
 from devport.registry.identity import hash_of
-from devport.registry.locks import held, register_lock
+from devport.registry.locks import held, last_begun, register_lock
 from devport.registry.record import Record
 from devport.registry.reservation import Reservations
 
@@ -66,8 +67,9 @@ def register(
             among,
             {entry.hash for entry in entries},
             is_free=is_free,
-            is_held=lambda hash_: held(store.lock_path(hash_)) is not None,
+            is_used=lambda hash_: _is_used(store.lock_path(hash_)),
             now=context.wall(),
+            uid=os.getuid(),
         )
         clerk = Clerk(store, snapshot, reservations, project, context.wall())
         for entry in entries:
@@ -75,6 +77,17 @@ def register(
             clerk.enter(entry, strict=strict, moving=moving)
         clerk.write()
     return _registration(project, [*project.services, *services], clerk, numbers)
+
+
+def _is_used(path: str) -> bool:
+    """Whether the lock at `path` is held, or was by who has begun within UNUSED_FOR as the kernel counts.
+
+    The clock that people set may have jumped ahead by a month.
+    """
+    if held(path) is not None:
+        return True
+    age = last_begun(path)
+    return age is not None and age < port_rules.UNUSED_FOR
 
 
 def _entries(project: "Project", services: Sequence["Service"]) -> list[Entry]:

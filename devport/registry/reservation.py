@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class Reservations:
     """Every reserved port, and giving out the next one.
 
-    `among` is the pool, `is_held` tells whether the lock of a hash is held, `now` is seconds since the
-    epoch. `reclaimed` are the records that lose their reservation, none of them in `ours` (hashes).
+    `among` is the pool, and `uid` whose; `is_used` tells whether a hash runs or has run lately, `now` is
+    seconds since the epoch. `reclaimed` are the records that lose their reservation, none of them in
+    `ours` (hashes).
     """
 
     def __init__(
@@ -31,17 +32,18 @@ class Reservations:
         ours: Collection[str],
         *,
         is_free: Callable[[int], bool],
-        is_held: Callable[[str], bool],
+        is_used: Callable[[str], bool],
         now: float,
+        uid: int = 0,
     ) -> None:
         self.reclaimed: list[Record] = []
         self._records = snapshot.records
         self._taken = snapshot.ports()
-        self._among = among
+        self._among, self._uid = among, uid
         self._busy: dict[int, bool] = {}
         self._ask = is_free
         others = [record for hash_, record in snapshot.records.items() if hash_ not in ours]
-        self._stale = ports.reclaimable(others, among, now, is_held)
+        self._stale = ports.reclaimable(others, among, now, is_used)
 
     def assign(self, record: "Record", service: "Service", *, strict: bool, moving: bool) -> "Record":
         """`record` with the ports that `service` asks for; `moving` gives it others than it has.
@@ -86,7 +88,7 @@ class Reservations:
         raise DevportError(f"cannot give {service.name} a port: {request.base} to {last} are all taken")
 
     def _next(self, service: "Service", hash_: str) -> int:
-        port = ports.allocate(self._taken, self._among, self._is_free)
+        port = ports.allocate(self._taken, ports.order(self._among, self._uid), self._is_free)
         if port is None:
             port = self._reclaim()
         if port is not None:

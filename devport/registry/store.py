@@ -65,7 +65,7 @@ class Store:
 
     def prepare(self) -> None:
         """All folders exist, private; DevportError if they cannot, or belong to somebody else."""
-        files.make_folder(self.root)
+        files.make_folder(self.root, linked=True)
         self._check()
         for name in FOLDERS:
             files.make_folder(os.path.join(self.root, name))
@@ -74,7 +74,7 @@ class Store:
 
     def _check(self) -> bool:
         """Whether the state folder exists; one that others may write to is made private, or refused."""
-        status = files.check_folder(self.root)
+        status = files.check_folder(self.root, linked=True)
         if status is None:
             return False
         if status.st_mode & files.OTHERS and not status.st_mode & 0o1000:
@@ -205,6 +205,7 @@ class Store:
             aside = f"{path}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(self._wall()))}"
             try:
                 os.link(path, aside, follow_symlinks=False)
+                files.flush(self.services)  # or a power cut could leave the successor alone
             except FileExistsError:
                 pass  # the same second: the damage of this very moment is kept already
             except OSError:

@@ -18,6 +18,7 @@ import time
 import pytest
 from support import background, procs
 from support.background import SUPERVISOR, argv, python, shell, variables
+from support.drill import trials
 from support.procs import eventually
 from support.running import DEVPORT, child
 
@@ -118,15 +119,18 @@ def test_fifty_entries(machine):
     machine.nothing_left()
 
 
-def test_random_interleavings(plain):
+@pytest.mark.drill
+@pytest.mark.timeout(600)
+def test_random_interleavings(plain, tally):
     """Whatever four users do to four services at once: one life each at most, no port twice (F60)."""
     seed = random.randrange(10**6)
+    steps = trials(8, 40)
     keys = [f"k{number}" for number in range(4)]
     troubles = []
 
     def work(number):
         dice = random.Random(seed * 10 + number)
-        for _ in range(8):
+        for _ in range(steps):
             key = dice.choice(keys)
             verb = dice.choice(["start", "start", "stop", "restart", "rm", "signal", "ls", "kill"])
             words = {"start": ("start", "--no-tmux", "--key", key, "--", *argv("listener"))}.get(
@@ -174,12 +178,16 @@ def test_random_interleavings(plain):
         plain.do("rm", *left)
     plain.nothing_left()
     assert sorted(os.listdir(plain.state / "services")) == []
+    tally(4 * steps)
 
 
-def test_remove_and_start(plain):
+@pytest.mark.drill
+@pytest.mark.timeout(600)
+def test_remove_and_start(plain, tally):
     """`rm` and `start` in turn, and at once: never two lives, and no record comes back (F54, G27)."""
     command = argv("listener")
-    for number in range(6):
+    rounds = trials(6, 40)
+    for number in range(rounds):
         row = plain.start("web", command)
         removing = plain.devport.spawn([DEVPORT, "rm", "web"])
         if number % 2:
@@ -193,6 +201,8 @@ def test_remove_and_start(plain):
             plain.do("rm", "web")
         plain.nothing_left(3)
         assert os.listdir(plain.state / "services") == []
+        plain.devport.running.clear()
+    tally(rounds)
 
 
 # the same environment
@@ -622,7 +632,9 @@ def test_nothing_prompts(plain):
         plain.devport.close(write)
 
 
-def test_lookers_hinder_nobody(plain):
+@pytest.mark.drill
+@pytest.mark.timeout(600)
+def test_lookers_hinder_nobody(plain, tally):
     """While three `ls` look all the time, no start is told that the service runs already (F55, G31)."""
     plain.start("web", STAY)
     plain.do("stop", "web")
@@ -638,14 +650,16 @@ def test_lookers_hinder_nobody(plain):
     for looker in lookers:
         looker.start()
     try:
-        for _ in range(8):
+        for _ in range(trials(8, 100)):
             done = plain.call("start", "--no-tmux", "--key", "web", "--", *STAY)
             assert (done.status, done.errors) == (0, b"")
             assert plain.do("stop", "web") == "web stopped\n"
+            plain.devport.running.clear()
     finally:
         stop.set()
         for looker in lookers:
             looker.join()
+    tally(trials(8, 100))
 
 
 # another tool's records
