@@ -1,6 +1,7 @@
 """The negative controls: each names code and tests that exist, and without its protection the tests fail."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -37,6 +38,7 @@ def test_without_the_protection_its_tests_fail(name, tmp_path):
     python = frame.environment(tmp_path / "venv", *control.changes)
 
     finished = frame.run(python, control.tests)
+    shutil.rmtree(tmp_path / "venv")  # pytest keeps the folders of three runs
 
     assert finished.returncode == FAILED, finished.stdout[-3000:] + finished.stderr[-2000:]
     assert re.search(r"^\d+ failed|^FAILED", finished.stdout, re.MULTILINE), finished.stdout[-3000:]

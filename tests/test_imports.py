@@ -1,19 +1,22 @@
 """Other managers' files as a devport.yaml: what arrives, what is said, and that devport reads the result."""
 
+import shlex
 import subprocess
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support import export_projects
 
 from devport.errors import UsageError
+from devport.export import compose as to_compose
 from devport.export import mprocs as to_mprocs
 from devport.export import process_compose as to_process_compose
 from devport.export.plan import Plan
 from devport.imports import words
 from devport.imports.files import convert
+from devport.model import Dependency, Probe, RestartPolicy, StopPolicy
 from devport.project import config
 
 TEXTS = st.lists(
@@ -24,7 +27,12 @@ TEXTS = st.lists(
     ),
     max_size=10,
 ).map("".join)
-QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(
+    max_examples=40,
+    phases=set(Phase) - {Phase.explain},
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
 def imported(text, system="linux"):
@@ -379,7 +387,7 @@ def test_what_is_lost():
         "log_level is not carried over",
         "is_strict is not carried over",
         "web: schedule is not carried over",
-        "web: extends is not carried over",
+        "web: extends is not carried over: merge the files first",
         "web: log_location is not carried over",
     ]
 
@@ -410,6 +418,87 @@ def test_round_trip(format_, texts, environment):
     assert values == {**environment, "PS": "web"}
 
 
+PROJECTS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "restart": st.sampled_from(
+                [
+                    RestartPolicy(),
+                    RestartPolicy("on_failure", 3, delay=2.0, max_delay=2.0),
+                    RestartPolicy("on_failure", delay=2.0, max_delay=2.0),
+                    RestartPolicy("always", delay=2.0, max_delay=2.0),
+                ]
+            ),
+            "stop": st.sampled_from([StopPolicy(), StopPolicy(2), StopPolicy(9, 9.0), StopPolicy(15, 9.0)]),
+            "waits": st.booleans(),
+            "enable": st.sampled_from(["true", "false"]),
+            "ports": st.sampled_from([{}, {"http": 18080}]),
+            "description": st.sampled_from(["", "the shop: it's 5 % #1"]),
+            "ready": st.sampled_from(
+                [
+                    None,
+                    Probe("exec", ("/bin/sh", "-c", "ask $X"), period=4.0, probe_timeout=2.0),
+                    Probe("exec", ("ask", "it's"), period=4.0, probe_timeout=2.0, failure_threshold=7),
+                ]
+            ),
+        }
+    ),
+    min_size=1,
+    max_size=3,
+)
+HAS = {  # what each format can say, and so has to come back
+    to_process_compose: {"restart", "signal", "grace", "enable", "ports", "after", "ready", "description"},
+    to_mprocs: {"signal", "enable", "ports", "after"},
+    to_compose: {"restart", "signal", "grace", "enable", "ports", "after", "ready", "times"},
+}
+
+
+def project(given):
+    """Units that each wait for the one before them, if they do."""
+    units = []
+    for number, fields in enumerate(map(dict, given)):
+        waits = fields.pop("waits") and units
+        after = (Dependency(units[-1].name, "started"),) if waits else ()
+        restart = fields.pop("restart")
+        unit = export_projects.unit(f"s{number}", ("./serve", "it's"), cwd="/srv", after=after, **fields)
+        units.append(unit._replace(restart=restart, service=unit.service._replace(restart=restart)))
+    return tuple(units)
+
+
+def essence(unit, service):
+    """What of a service the formats can say, of the unit that was exported and of what came back."""
+    restart, ready = service.restart, service.policy.ready
+    found = {
+        "restart": (restart.on, restart.max if restart.on != "never" else 0),
+        "signal": service.stop.signal,
+        "grace": service.stop.grace or 5.0,
+        "enable": service.enable,
+        "ports": unit.ports if unit else {one.name: one.base for one in service.ports if one.base},
+        "after": service.policy.after,
+        "description": service.description,
+    }
+    if ready is not None and ready.kind == "exec":
+        [text] = [ready.command[-1] if ready.command[1:2] == ("-c",) else f"exec {shlex.join(ready.command)}"]
+        found["ready"] = (text, ready.probe_timeout)
+        found["times"] = (ready.period, ready.failure_threshold)
+    return found
+
+
+@given(given=PROJECTS)
+@QUICK
+@pytest.mark.parametrize("format_", HAS, ids=lambda module: module.NAME)
+def test_round_trip_of_keys(format_, given):
+    """What a format can say of a service comes back from it."""
+    units = project(given)
+    (file,) = format_.render(Plan("demo", "/srv", units))
+    _, _, services = imported(file.content)
+
+    for unit in units:
+        exported, found = essence(unit, unit.service), essence(None, services[unit.name])
+        for key in HAS[format_]:
+            assert found.get(key) == exported.get(key), key
+
+
 # mprocs
 
 
@@ -430,9 +519,9 @@ def test_mprocs():
     assert services["d"].restart._replace(reset_after=0)[:5] == ("on_failure", None, None, 0.0, 0.0)
     assert services["a"].restart.on == "never"
     assert said == [
-        "server is not carried over",
         "c: is nothing there, and nothing here",
         "d: log is not carried over",
+        "server is not carried over",
     ]
 
 
@@ -498,12 +587,14 @@ def test_compose():
     assert services["web2"].restart.max == 3
     assert services["mig"].policy.task
     assert said == [
-        "volumes is not carried over",
+        "name is not carried over",
         "db: is left out: it has no command: what its image runs is not known",
+        "web: does not wait for db, which is not here",
         "web: build is not carried over: it runs on this machine, with what is installed here",
         "web: ports is not carried over: it listens on this machine, on its own PORT if it asks for it",
+        "web: env_file: item 2: required is not carried over: a file that is missing is an error",
         "web: working_dir is not carried over: /app is a folder of the image",
-        "web: does not wait for db, which is not here",
+        "volumes is not carried over",
     ]
 
 
@@ -519,6 +610,308 @@ def test_compose():
 def test_compose_commands(keys, found):
     """Words, given to no shell, unless they name one."""
     assert one(keys, kind="services")[0]["exec"] == found
+
+
+# nothing is lost in silence
+
+EVERYTHING = {
+    "process-compose": """
+version: "0.5"
+environment: [TOP=1]
+vars: {V: x}
+shell: {shell_command: bash, shell_argument: -c}
+ordered_shutdown: true
+processes:
+  db: {command: db}
+  web:
+    command: serve {{.V}} {{.W}}
+    working_dir: sub
+    environment: [A=1, B=2]
+    env_file: a.env
+    vars: {W: y}
+    description: the web
+    disabled: false
+    is_disabled: "false"
+    depends_on: {db: {condition: process_started}}
+    availability: {restart: always, backoff_seconds: 2, max_restarts: 3}
+    success_exit_codes: [3]
+    readiness_probe:
+      http_get: {host: 127.0.0.1, port: 80, path: /, scheme: http, status_code: 200}
+      initial_delay_seconds: 1
+      period_seconds: 1
+      timeout_seconds: 1
+      success_threshold: 1
+      failure_threshold: 1
+    liveness_probe: {exec: {command: x, working_dir: y}}
+    shutdown: {command: x, signal: 2, timeout_seconds: 3, parent_only: false}
+    is_tty: true
+    is_interactive: true
+    namespace: a
+    replicas: 1
+    watch: {paths: [{path: src, include: ["*.py"], exclude: [tmp]}], debounce: 1s}
+    is_template_disabled: false
+    is_dotenv_disabled: false
+    is_daemon: false
+""",
+    "mprocs": """
+procs:
+  db: [a, b]
+  web:
+    shell: serve
+    cwd: sub
+    env: {A: "1", B: null}
+    add_path: [bin]
+    autostart: true
+    autorestart: true
+    stop: {cmd: halt}
+    deps: [db]
+  other: {cmd: [a, b], stop: SIGINT}
+""",
+    "compose": """
+version: "3"
+services:
+  db: {command: a b}
+  web:
+    command: [serve, all]
+    entrypoint: [e]
+    working_dir: sub
+    environment: {A: "1"}
+    env_file: [a.env, {path: b.env, required: true}]
+    depends_on: {db: {condition: service_started, required: true}}
+    healthcheck: {test: [CMD, a], interval: 1s, timeout: 1s, retries: 3, disable: false}
+    profiles: [p]
+    restart: always
+    stop_signal: INT
+    stop_grace_period: 1s
+    tty: true
+    init: true
+    scale: 1
+""",
+}
+
+
+def places(node, path=()):
+    """The path of each value in a document, containers before what they hold."""
+    yield path
+    pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in pairs:
+        yield from places(value, (*path, key))
+
+
+def replaced(node, path, value):
+    """The document with another value at `path`."""
+    if not path:
+        return value(node)
+    key, *rest = path
+    if isinstance(node, dict):
+        return {**node, key: replaced(node[key], rest, value)}
+    return [*node[:key], replaced(node[key], rest, value), *node[key + 1 :]]
+
+
+def outcome(document):
+    """What an import writes and the lines that it says; a refusal is one of them."""
+    try:
+        result = convert(yaml.safe_dump(document, sort_keys=False).encode(), "FILE.yaml", "linux")
+    except UsageError as error:
+        return "", (error.message,)
+    return result
+
+
+@pytest.mark.parametrize("format_", EVERYTHING)
+def test_known_keys_are_carried_over(format_):
+    """Of the keys that devport understands nothing is said."""
+    assert convert(EVERYTHING[format_].encode(), "FILE.yaml", "linux").said == ()
+
+
+@pytest.mark.parametrize("format_", EVERYTHING)
+def test_no_unknown_key_is_forgotten(format_):
+    """Whichever mapping it is put into: it is named, or is a name of the user's that arrives."""
+    document = yaml.safe_load(EVERYTHING[format_])
+    count = 0
+    for path in places(document):
+        changed = replaced(
+            document, path, lambda node: {**node, "zzz": "unheard"} if isinstance(node, dict) else node
+        )
+        if changed != document and path[-1:] != ("vars",):  # a name that nothing uses means nothing
+            count += 1
+            text, said = outcome(changed)
+            assert "zzz" in text or any("zzz" in line for line in said), path
+    assert count >= 4
+
+
+@pytest.mark.parametrize("format_", EVERYTHING)
+@pytest.mark.parametrize("wrong", [{"zzz": 7}, [["zzz"], {"zzz": 7}], "zzz"], ids=["map", "list", "text"])
+def test_no_wrong_type_is_forgotten(format_, wrong):
+    """A value that is none of its key's arrives as it is, or something is said."""
+    document = yaml.safe_load(EVERYTHING[format_])
+    for path in places(document):
+        if path not in {(), ("version",)}:
+            text, said = outcome(replaced(document, path, lambda _: wrong))
+            assert said or "zzz" in text, path
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "line"),
+    [
+        ("processes", "availability: 3", "availability is not carried over: expected a mapping, found 3"),
+        ("processes", "shutdown: x", "shutdown is not carried over: expected a mapping, found 'x'"),
+        ("processes", "environment: 3", "environment is not carried over: expected a mapping NAME: value"),
+        (
+            "processes",
+            "readiness_probe: {http_get: {port: 80}, zzz: 1}",
+            "readiness_probe: zzz is not carried over",
+        ),
+        ("processes", "comand: y", "comand is not carried over (did you mean command?)"),
+        (
+            "processes",
+            "readiness_probe: {http_get: {port: 99999}}",
+            "readiness_probe is not carried over: 99999 is no port",
+        ),
+        (
+            "processes",
+            "environment: ['=x']",
+            "environment: item 1 is not carried over: that cannot be the name of a variable",
+        ),
+        ("processes", "shutdown: {signal: 99}", "shutdown: signal is not carried over: 99 is no signal"),
+        ("procs", "env: {'a b': c}", "env: a b is not carried over: that cannot be the name of a variable"),
+        ("procs", "env: {A: [b]}", "env: A is not carried over: expected a text, found a list"),
+        (
+            "procs",
+            "autostart: perhaps",
+            "autostart is not carried over: expected true or false, found 'perhaps'",
+        ),
+        ("services", "stop_signal: FOO", "stop_signal is not carried over: expected a signal, found 'FOO'"),
+        ("services", "restart: 'on-failure:x'", "restart is not carried over: x is no number"),
+        ("services", "env_file: {a: b}", "env_file: a is not carried over"),
+    ],
+)
+def test_what_is_wrong_is_named(kind, keys, line):
+    """The service, the key, and what was expected there."""
+    command = "shell: x" if kind == "procs" else "command: x"
+
+    assert f"web: {line}" in one(f"{command}\n{keys}", kind)[1]
+
+
+def test_replicas_beyond_the_most():
+    """The others are not forgotten."""
+    _, said, services = imported("processes:\n  w: {command: x, replicas: 1000}\n")
+
+    assert len(services) == 100
+    assert said == ["w: replicas is not carried over: there are 100, the most that are written down"]
+
+
+# refusals
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "processes:\n  b:\n    command: y\n    depends_on: {c: }\n  c: {command: z, depends_on: {b: }}",
+            "line 3: b: depends_on: b -> c -> b wait for each other",
+        ),
+        ("procs: {a: {shell: x, deps: a}}", "line 1: a: deps: "),
+        (
+            "services:\n  web:\n    command: x\n    working_dir: '$${x}'\n",
+            "line 3: web: working_dir: ${x} is not",
+        ),
+    ],
+)
+def test_refusals_name_the_file(text, message):
+    """What devport cannot take is told with the line, the service and the key of the file that was given."""
+    assert failure(text).startswith(f"cannot import FILE.yaml: {message}")
+
+
+@pytest.mark.parametrize("key", ["command", "entrypoint"])
+def test_open_quote(key):
+    """It is named as that."""
+    text = f'services:\n  ok: {{command: x}}\n  web: {{{key}: "serve \'all"}}\n'
+
+    assert imported(text)[1] == [f"web: is left out: a quote is not closed in its {key}"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "processes: {web: ./server}",
+        "processes:\n  web: {exec: ./server, after: db}\n",
+        "- ./server\n- {exec: a, name: b}\n",
+        "processes: {web: {exe: ./server}}\ntasks: {m: make}",
+        "strict-ports: true\nprocesses: {web: {shell: x}}\n",
+        "processes: {web: {exec: x, cwd: '${git.root}'}}",
+    ],
+)
+def test_own_format(text):
+    """A devport.yaml is no other manager's, with a mistake in it neither."""
+    assert failure(text) == "cannot import FILE.yaml: it is a devport.yaml already"
+
+
+def test_result_is_own_format():
+    """What was imported is not imported again."""
+    result = convert(b"procs: {a: ls, b: {shell: x, deps: [a]}}", "FILE.yaml", "linux")
+
+    assert failure(result.text) == "cannot import FILE.yaml: it is a devport.yaml already"
+
+
+@pytest.mark.parametrize("text", ["web: ./server\nworker: ./worker\n", "web: [ -e x ] && 'y\n"])
+def test_procfile(text):
+    """A Procfile is read as it is."""
+    assert failure(text) == "cannot import FILE.yaml: it is a Procfile, which devport reads as it is"
+
+
+def test_slip_of_the_section():
+    """The nearest of the three words."""
+    assert failure("proceses:\n  web: {command: x}\n").endswith("(did you mean processes?)")
+
+
+# hosts
+
+CONTAINERS = """
+services:
+  db: {image: postgres, container_name: shop-db}
+  api: {command: api, environment: [PORT=8080]}
+  queue: {command: queue}
+  web:
+    command: %s
+    environment: %s
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "environment", "lines"),
+    [
+        ("x", "{U: 'postgres://db:5432/x'}", ["environment: U: db"]),
+        ("x", "[PGHOST=db]", ["environment: PGHOST: db"]),
+        ("x", "{U: 'redis://me@queue/0'}", ["environment: U: queue"]),
+        ("x", "{U: shop-db, V: web, W: 'web:80', N: data-db, F: ./db, D: dbx}", ["environment: U: shop-db"]),
+        ("x", "{B: 'api:80,queue:90'}", ["environment: B: api", "environment: B: queue"]),
+        ("x", "{B: host.docker.internal}", ["environment: B: host.docker.internal"]),
+        ("psql -h db x", "{}", ["command: db"]),
+        ("[psql, --host=db, api]", "{}", ["command: db"]),
+        ("./wait db:5432 -- serve queue", "{}", ["command: db"]),
+        ("x", "{U: 'http://localhost:80/db'}", []),
+    ],
+)
+def test_hosts(command, environment, lines):
+    """Names of containers are no machines here: what names one is told, its own name is not."""
+    _, said, _ = imported(CONTAINERS % (command, environment))
+
+    assert [line.partition(" is ")[0] for line in said if "write localhost" in line] == [
+        f"web: {line}" for line in lines
+    ]
+
+
+def test_host_and_its_port():
+    """What to write instead, and it is what devport understands."""
+    _, said, _ = imported(CONTAINERS % ("x", "{A: 'http://api:80', D: db, Q: queue, S: shop-db}"))
+    elsewhere = "write localhost, and the port that it has on this machine"
+
+    assert [line for line in said if "localhost" in line] == [
+        "web: environment: A: api is the name of a container: write localhost, and ${api.port} for its port",
+        f"web: environment: D: db is the name of a container: {elsewhere}",
+        f"web: environment: Q: queue is the name of a container: {elsewhere[:29]} that it listens on",
+        f"web: environment: S: shop-db is the name of a container (db): {elsewhere}",
+    ]
 
 
 # variables

@@ -4,6 +4,8 @@ docs/decisions/014 says what cannot hold there: no parent-death signal, and no d
 and its session and emptied its environment.
 """
 
+import shutil
+
 import pytest
 from controls import control as frame
 from support import drill
@@ -38,6 +40,7 @@ def test_without_the_mechanisms_of_linux(tmp_path, tests):
 
     finished = frame.run(python, tests, "-k", f"not ({CANNOT})", patience=20, timeout=800)
 
+    shutil.rmtree(tmp_path / "venv")  # pytest keeps the folders of three runs
     assert finished.returncode == 0, finished.stdout[-4000:]
 
 

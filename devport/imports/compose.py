@@ -8,198 +8,223 @@ shell; a list of variables may name one without a value, which is the caller's o
 import os
 import re
 import shlex
-from collections.abc import Mapping
 from typing import Any
 
-from devport.imports import tree, words
+from devport.imports import hosts, words
 from devport.imports.draft import Draft, Entry
-from devport.project.yaml_nodes import Items, Node, Scalar, Table, is_nothing
+from devport.imports.tree import Book, Source
+from devport.project.schema import signal_number
+from devport.project.yaml_nodes import Refusal, Table
 
-TOP = {"version", "name", "services"}
-KNOWN = {
-    *(
-        "command",
-        "entrypoint",
-        "working_dir",
-        "environment",
-        "env_file",
-        "depends_on",
-        "healthcheck",
-        "profiles",
-    ),
-    *("restart", "stop_signal", "stop_grace_period", "tty", "stdin_open", "container_name", "init", "scale"),
+WORDS = {
+    "after": "depends_on",
+    "exec": "command",
+    "cwd": "working_dir",
+    "env": "env_file",
+    "ready": "healthcheck",
 }
 CONDITIONS = {
     "service_started": "started",
     "service_healthy": "ready",
     "service_completed_successfully": "succeeded",
 }
+_HERE = "it runs on this machine, with what is installed here"
+_LOST = {
+    "image": _HERE,
+    "build": _HERE,
+    "ports": "it listens on this machine, on its own PORT if it asks for it",
+    "extends": "merge the two first",
+}
 _VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _TIMES = {
     "period": "interval",
     "probe-timeout": "timeout",
 }
+_SHORTEST = 0.001
+"""Seconds: what devport counts in a probe."""
 
 
 def draft(root: Table) -> Draft:
     """What `root` says."""
-    made = Draft()
-    top = tree.pairs(root)
-    for key in tree.rest(top, TOP):
-        made.lose(key)
-    services = tree.pairs(top.get("services"))
+    book = Book(root)
+    made = Draft(book, "services", WORDS)
+    top = Source(root, book)
+    top.at("version").drop()
+    services = top.at("services").pairs()
     made.reserve(services)
-    for name, node in services.items():
-        keys = tree.pairs(node)
-        command = _command(keys)
+    for name, source in services.items():
+        command, why = _command(source)
         if command is None:
-            what = (
-                "extends another one"
-                if "extends" in keys
-                else "has no command: what its image runs is not known"
-            )
-            made.say(f"{name}: is left out: it {what}")
+            made.say(f"{name}: is left out: {why}", source.line)
+            source.drop()
             continue
-        entry = made.entry(name)
+        entry = made.entry(name, source)
         entry.keys["exec"] = command
-        _read(entry, keys)
-        _depends_on(made, entry, keys.get("depends_on"))
-        for profile in tree.texts(keys.get("profiles")):
+        _read(entry, source)
+        _depends_on(made, entry, source.at("depends_on"))
+        for profile in source.at("profiles").texts():
             entry.keys["start"] = False
             made.groups.setdefault(profile, []).append(entry.name)
+    hosts.warn(made, services)
     return made
 
 
-def _words(node: Node | None) -> list[str] | None:
-    """A command: a list, or a text that is split as a shell splits it; None where it cannot be."""
-    if isinstance(node, Items):
-        return tree.texts(node)
-    text = tree.text(node)
-    if text is None:
-        return []
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return None
-
-
-def _command(keys: Mapping[str, Node]) -> str | None:
-    entrypoint, command = _words(keys.get("entrypoint")), _words(keys.get("command"))
-    if not entrypoint and not command:
-        return None
-    found = [*(entrypoint or ()), *(command or ())]
+def _command(source: Source) -> tuple[str | None, str]:
+    """The script that is its command; or None, and why there is none."""
+    if not source.is_mapping:
+        return None, "it is no mapping"
+    found: list[str] = []
+    for key in ("entrypoint", "command"):
+        try:
+            found += command_words(source.at(key))
+        except ValueError:
+            return None, f"a quote is not closed in its {key}"
+    if not found:
+        return None, _no_command(source)
     if len(found) == 3 and found[0] in {"sh", "/bin/sh"} and found[1] == "-c":  # noqa: PLR2004 - sh -c TEXT
-        return words.script(found[2])
-    return words.command(found, words.BARE)
+        return words.script(found[2]), ""
+    return words.command(found, words.BARE), ""
 
 
-def _read(entry: Entry, keys: Mapping[str, Node]) -> None:
-    for key in tree.rest(keys, KNOWN):
-        why = {
-            "image": "it runs on this machine, with what is installed here",
-            "build": "it runs on this machine, with what is installed here",
-            "ports": "it listens on this machine, on its own PORT if it asks for it",
-            "extends": "merge the two first",
-        }
-        entry.lose(key, why.get(key, ""))
-    if (number := tree.count(keys.get("scale"))) is not None and number != 1:
-        entry.lose("scale", f"devport start -c {entry.name}={number} does it")
-    _folder(entry, keys)
-    _values(entry, keys)
-    if tree.flag(keys.get("tty")):
+def _no_command(source: Source) -> str:
+    if source.at("extends").is_there:
+        return "it extends another one"
+    if any(source.at(key).is_there for key in ("entrypoint", "command")):
+        return "its command is neither a text nor a list of texts"
+    return "it has no command: what its image runs is not known"
+
+
+def command_words(source: Source) -> list[str]:
+    """A command: a list, or a text that is split as a shell splits it; ValueError where it cannot be."""
+    return source.texts() if source.is_list else shlex.split(source.text() or "")
+
+
+def _read(entry: Entry, source: Source) -> None:
+    for key, why in _LOST.items():
+        source.at(key).lose(why)
+    if (number := source.at("scale").count()) is not None and number != 1:
+        source.at("scale").lose(f"devport start -c {entry.name}={number} does it")
+    if source.at("init").flag() is False:
+        source.at("init").lose("devport waits for every process that it leaves")
+    _folder(entry, source)
+    _values(entry, source.at("environment"))
+    if source.at("tty").flag():
         entry.keys["pty"] = True
-    entry.keys["restart"] = _restart(entry, keys.get("restart"))
-    if found := _stop(entry, keys):
+    entry.keys["restart"] = _restart(source.at("restart"))
+    if found := _stop(source):
         entry.keys["stop"] = found
-    _healthcheck(entry, tree.pairs(keys.get("healthcheck")))
+    _healthcheck(entry, source.at("healthcheck"))
 
 
-def _fixed(entry: Entry, key: str, node: Node | None) -> str | None:
-    text = tree.text(node)
+def _fixed(source: Source) -> str | None:
+    text = source.text()
     found = None if text is None else words.plain(text, words.BARE)
     if text is not None and found is None:
-        entry.lose(key, "it has a variable")
+        source.lose("it has a variable")
     return found
 
 
-def _folder(entry: Entry, keys: Mapping[str, Node]) -> None:
-    folder = _fixed(entry, "working_dir", keys.get("working_dir"))
+def _folder(entry: Entry, source: Source) -> None:
+    place = source.at("working_dir")
+    folder = _fixed(place)
     if folder and folder.startswith("/"):
-        entry.lose("working_dir", f"{folder} is a folder of the image")
+        place.lose(f"{folder} is a folder of the image")
     elif folder:
         entry.keys["cwd"] = folder
-    node = keys.get("env_file")
+    given = source.at("env_file")
     files = []
-    for item in node.items if isinstance(node, Items) else [node]:
-        one = _fixed(entry, "env_file", tree.pairs(item).get("path", item))
+    for item in given.items() if given.is_list else [given]:
+        one = _fixed(item.at("path") if item.is_mapping else item)
+        if item.is_mapping and item.at("required").flag() is False:
+            item.at("required").lose("a file that is missing is an error")
         if one:
             files.append(os.path.normpath(one))
     if files:
         entry.keys["env"] = files
 
 
-def _values(entry: Entry, keys: Mapping[str, Node]) -> None:
-    for name, text in tree.assignments(keys.get("environment")):
+def _values(entry: Entry, given: Source) -> None:
+    for name, text, source in given.assignments():
         if text is None:
             continue  # the caller's own, which devport hands on
         if (fixed := words.plain(text, words.BARE)) is not None:
-            entry.environment[name] = fixed
+            entry.set(name, fixed, source)
         elif _VARIABLE.fullmatch(name) and not words.unknown(text, words.BARE):
             entry.before.append(f"export {name}={words.word(text, words.BARE)}")
         else:
-            entry.lose(f"environment: {name}", "it has a variable")
+            source.lose("it has a variable")
 
 
-def _restart(entry: Entry, node: Node | None) -> str | dict[str, Any]:
-    said, _, most = (tree.text(node) or "no").partition(":")
+def _restart(source: Source) -> str | dict[str, Any]:
+    said, _, most = (source.text() or "no").partition(":")
     if said in {"always", "unless-stopped"}:
         return {"on": "always", "max": None}
     if said == "on-failure":
-        return {"on": "on-failure", "max": int(most) if most.isdecimal() and int(most) else None}
+        if most and not re.fullmatch("[0-9]{1,9}", most):
+            source.lose(f"{most} is no number")
+            most = ""
+        return {"on": "on-failure", "max": int(most or 0) or None}
     if said.lower() not in {"no", "false"}:
-        entry.lose(f"restart: {said}")
+        source.lose(f"there is no such policy: {said}")
     return "never"
 
 
-def _stop(entry: Entry, keys: Mapping[str, Node]) -> dict[str, Any]:
+def _stop(source: Source) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if said := _fixed(entry, "stop_signal", keys.get("stop_signal")):
-        found["signal"] = said
-    if (time := tree.seconds(keys.get("stop_grace_period"))) is not None:
+    given = source.at("stop_signal")
+    if (said := _fixed(given)) and given.node is not None:
+        try:
+            signal_number(given.node)
+            found["signal"] = said
+        except Refusal as refusal:
+            given.lose(refusal.message)
+    if (time := source.at("stop_grace_period").seconds()) is not None:
         found["timeout"] = int(time) if time == int(time) else time
     return found
 
 
-def _healthcheck(entry: Entry, given: Mapping[str, Node]) -> None:
-    node = given.get("test")
-    if is_nothing(node) or tree.flag(given.get("disable")):
+def _healthcheck(entry: Entry, given: Source) -> None:
+    if not given.is_there:
         return
-    said = tree.texts(node)
-    if isinstance(node, Scalar):
-        text = words.script(said[0])
-    elif said[:1] == ["CMD-SHELL"]:
-        text = words.script(" ".join(said[1:]))
-    elif said[:1] == ["CMD"] and len(said) > 1:
-        text = words.command(said[1:], words.BARE)
-    else:
+    test = given.at("test")
+    said = test.texts()
+    if given.at("disable").flag() or said[:1] == ["NONE"]:
+        given.drop()
+        return
+    if not (text := _asked(said, is_list=test.is_list).strip()):
+        given.lose("there is no command in its test")
         return
     times: dict[str, float] = dict.fromkeys(_TIMES, 30.0)  # what docker does if nothing is said
     for name, key in _TIMES.items():
-        if (value := tree.seconds(given.get(key))) is not None and value > 0:
+        value = given.at(key).seconds()
+        if value is not None and value >= _SHORTEST:
             times[name] = value
-    if (retries := tree.count(given.get("retries"))) is not None and retries > 0:
+        elif value:
+            given.at(key).lose(f"devport counts {_SHORTEST} s at least")
+    if retries := given.at("retries").count():
         times["failure-threshold"] = retries
     entry.probe("ready", {"exec": text}, times)
 
 
-def _depends_on(made: Draft, entry: Entry, node: Node | None) -> None:
-    if isinstance(node, Items):
-        for name in tree.texts(node):
+def _asked(said: list[str], *, is_list: bool) -> str:
+    """The command of a `test`; empty where there is none."""
+    if not is_list:
+        return words.script(" ".join(said))
+    if said[:1] == ["CMD-SHELL"]:
+        return words.script(" ".join(said[1:]))
+    return words.command(said[1:], words.BARE) if said[:1] == ["CMD"] and len(said) > 1 else ""
+
+
+def _depends_on(made: Draft, entry: Entry, given: Source) -> None:
+    if given.is_list:
+        for name in given.texts():
             entry.after[made.name(name)] = "started"
         return
-    for name, one in tree.pairs(node).items():
-        said = tree.text(tree.pairs(one).get("condition")) or "service_started"
+    for name, source in given.pairs().items():
+        condition = source.at("condition")
+        said = condition.text() or "service_started"
+        source.at("required").flag()  # what is not here is not waited for
         if said in CONDITIONS:
             entry.after[made.name(name)] = CONDITIONS[said]
         else:
-            entry.lose("depends_on", f"there is no condition {said}")
+            condition.lose(f"there is no condition {said}")

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from devport.imports.tree import Book, Source
 from devport.project import expansion
 from devport.project.schema import HIGHEST_PORT, NAME
 from devport.project.yaml_writer import dump
@@ -25,21 +26,31 @@ MOST_FAILURES = 10_000
 class Entry:
     """One service: `keys` are those of devport.yaml, `before` lines of shell that run before its command."""
 
-    def __init__(self, draft: "Draft", name: str) -> None:
+    def __init__(self, draft: "Draft", name: str, line: int) -> None:
         self._draft = draft
-        self.name = name
+        self.name, self.line = name, line
         self.keys: dict[str, Any] = {}
         self.before: list[str] = []
         self.environment: dict[str, str] = {}
         self.after: dict[str, str] = {}
 
-    def say(self, what: str) -> None:
-        """A line about what becomes of it."""
-        self._draft.say(f"{self.name}: {what}")
+    def say(self, what: str, line: int = 0) -> None:
+        """A line about what becomes of it, or of what stands on `line`."""
+        self._draft.say(f"{self.name}: {what}", line or self.line)
 
-    def lose(self, key: str, why: str = "") -> None:
-        """`key` is not in the result."""
-        self.say(f"{key} is not carried over" + (f": {why}" if why else ""))
+    def set(self, name: str, value: str, source: Source) -> None:
+        """The variable `name`, which stands at `source`."""
+        if re.fullmatch(r"[^=\s]+", name):
+            self.environment[name] = value
+        else:
+            source.lose("that cannot be the name of a variable")
+
+    @property
+    def has_port(self) -> bool:
+        """Whether it is given a PORT: it was told of one, or asks for it."""
+        return "PORT" in self.environment or any(
+            _MENTION.search(one) for one in (self.keys["exec"], *self.before)
+        )
 
     def finished(self) -> dict[str, Any]:
         """Its keys, in the order in which a reader expects them."""
@@ -55,6 +66,9 @@ class Entry:
 
     def _port(self) -> None:
         """PORT=8080 is where devport's search begins; who does not know PORT is given none."""
+        if not self.has_port:
+            self.keys["no-port"] = True
+            return
         text = self.environment.get("PORT")
         if text is not None and re.fullmatch("[1-9][0-9]{0,4}", text) and int(text) <= HIGHEST_PORT:
             del self.environment["PORT"]
@@ -63,8 +77,6 @@ class Entry:
         if text is not None:
             self.environment.pop("PORT")
             self.say("its PORT is devport's")
-        elif not any(_MENTION.search(one) for one in (self.keys["exec"], *self.before)):
-            self.keys["no-port"] = True
 
     def probe(self, key: str, asked: Mapping[str, Any], times: Mapping[str, float]) -> None:
         """`ready` or `live`: its own PORT goes without saying."""
@@ -81,28 +93,46 @@ class Entry:
 
 
 class Draft:
-    """The file as a whole."""
+    """The file as a whole: `book` knows what of it was taken, `section` is the key that services stand under.
 
-    def __init__(self) -> None:
+    `words` are the format's own names for keys of devport.yaml, for messages.
+    """
+
+    def __init__(self, book: Book, section: str, words: Mapping[str, str]) -> None:
         self.entries: dict[str, Entry] = {}
         self.groups: dict[str, list[str]] = {}
         self.env_files: list[str] = []
-        self.said: list[str] = []
+        self._book, self._section, self._words = book, section, words
+        self._lines: dict[str, int] = {}
         self._names: dict[str, str] = {}
 
-    def say(self, what: str) -> None:
-        """A line for the user; none twice."""
-        if what not in self.said:
-            self.said.append(what)
+    def say(self, what: str, line: int) -> None:
+        """A line for the user about what stands on `line`; none twice."""
+        self._lines.setdefault(what, line)
 
-    def lose(self, key: str, why: str = "") -> None:
-        """A key of the top."""
-        self.say(f"{key} is not carried over" + (f": {why}" if why else ""))
+    def said(self) -> list[str]:
+        """All lines, and one for each thing that was not taken, in the order of the file."""
+        for loss in self._book.rest():
+            keys = loss.path
+            if len(keys) > 1 and keys[0] == self._section:
+                keys = (self._names.get(keys[1], keys[1]), *keys[2:])
+            # A hint begins with a blank, a reason does not.
+            because = loss.why if not loss.why or loss.why.startswith(" ") else f": {loss.why}"
+            self.say(f"{': '.join(keys)} is not carried over{because}", loss.line)
+        return sorted(self._lines, key=lambda what: self._lines[what])
 
-    def entry(self, original: str) -> Entry:
-        """A new service; a name that devport does not take is changed."""
+    def place(self, message: str) -> str:
+        """A refusal of the result, `web: after: WHY`, as one of the file: `line 3: web: depends_on: WHY`."""
+        name, _, rest = message.partition(": ")
+        if name not in self.entries:
+            return message
+        key, colon, why = rest.partition(": ")
+        return f"line {self.entries[name].line}: {name}: {self._words.get(key, key)}{colon}{why}"
+
+    def entry(self, original: str, source: Source) -> Entry:
+        """A new service, from `source`; a name that devport does not take is changed."""
         name = self.name(original)
-        self.entries[name] = Entry(self, name)
+        self.entries[name] = Entry(self, name, source.line)
         if name != original:
             self.entries[name].say(f"was called {original}")
         return self.entries[name]

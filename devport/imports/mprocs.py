@@ -8,14 +8,14 @@ system (`$select: os`) may stand anywhere.
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
-from devport.imports import tree
 from devport.imports.draft import Draft, Entry
-from devport.project.yaml_nodes import Items, Node, Scalar, Table, is_nothing
+from devport.imports.tree import Book, Source
+from devport.project.yaml_nodes import Table
 
-KNOWN = {"shell", "cmd", "cwd", "env", "add_path", "autostart", "autorestart", "stop", "deps"}
+WORDS = {"after": "deps", "exec": "shell", "environment": "env", "start": "autostart"}
 _HERE = "<CONFIG_DIR>"
 _SIGNALS = {"SIGINT": "INT", "SIGTERM": "TERM", "SIGKILL": "KILL", "hard-kill": "KILL"}
 _KEYS = {"<C-c>": "INT", "<C-\\>": "QUIT"}
@@ -24,86 +24,94 @@ _VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 
 def draft(root: Table, system: str = "linux") -> Draft:
     """What `root` says on `system` (linux or macos)."""
-    made = Draft()
-    top = tree.pairs(root)
-    for key in tree.rest(top, {"procs"}):
-        made.lose(key)
-    procs = tree.pairs(top.get("procs"))
+    book = Book(root)
+    made = Draft(book, "procs", WORDS)
+    procs = Source(root, book).at("procs").pairs()
     made.reserve(procs)
-    for name, node in procs.items():
-        found = _chosen(node, system)
-        if is_nothing(found):
-            made.say(f"{name}: is nothing there, and nothing here")
+    for name, source in procs.items():
+        found = _chosen(source, system)
+        if not found.is_there:
+            made.say(f"{name}: is nothing there, and nothing here", source.line)
             continue
-        entry = made.entry(name)
-        keys = {key: _chosen(value, system) for key, value in tree.pairs(found).items()}
-        if not isinstance(found, Table):
-            keys = {"cmd" if isinstance(found, Items) else "shell": found}
-        _read(entry, keys)
-        for other in tree.texts(keys.get("deps")):
-            entry.after[made.name(other)] = "started"
+        _read(made.entry(name, source), made, found, system)
     return made
 
 
-def _chosen(node: Node, system: str) -> Node:
-    """`node`, or what it comes to where it is a choice."""
-    keys = tree.pairs(node)
-    if next(iter(keys), "") != "$select":
-        return node
-    nothing = Scalar("", "null", node.line)
-    return _chosen(keys.get(system, keys.get("$else", nothing)), system)
+def _chosen(source: Source, system: str) -> Source:
+    """`source`, or what it comes to where it is a choice; what other systems have means nothing here."""
+    names = source.names()
+    if names[:1] != ["$select"]:
+        return source
+    chosen = system if system in names else "$else"
+    for name in names:
+        if name != chosen:
+            source.at(name).drop()
+    return _chosen(source.at(chosen), system)
 
 
-def _read(entry: Entry, keys: Mapping[str, Node]) -> None:
-    for key in tree.rest(keys, KNOWN):
-        entry.lose(key)
-    if text := tree.text(keys.get("shell")):
+def _read(entry: Entry, made: Draft, found: Source, system: str) -> None:
+    def at(key: str) -> Source:
+        return _chosen(found.at(key), system)
+
+    _command(entry, found, at)
+    if found.is_mapping:
+        if cwd := at("cwd").text():
+            entry.keys["cwd"] = os.path.normpath(_relative(cwd))
+        _values(entry, at)
+        if at("autostart").flag() is False:
+            entry.keys["start"] = False
+        for other in at("deps").texts():
+            entry.after[made.name(other)] = "started"
+        _stop(entry, at("stop"))
+    entry.keys["restart"] = "never"
+    if found.is_mapping and at("autorestart").flag():
+        entry.keys["restart"] = {"on": "on-failure", "max": None, "delay": 0, "max-delay": 0}
+
+
+def _command(entry: Entry, found: Source, at: Callable[[str], Source]) -> None:
+    """The text for the shell, or the words."""
+    shell, cmd = (at("shell"), at("cmd")) if found.is_mapping else (found, found)
+    if not shell.is_list and (text := shell.text()):
         entry.keys["exec"] = text
-    elif found := tree.texts(keys.get("cmd")):
-        entry.keys["exec"] = f"exec {shlex.join(found)}"
+    elif words := cmd.texts():
+        entry.keys["exec"] = f"exec {shlex.join(words)}"
     else:
         entry.keys["exec"] = "true"
         entry.say("has no command")
-    if cwd := tree.text(keys.get("cwd")):
-        entry.keys["cwd"] = os.path.normpath(_relative(cwd))
-    _values(entry, keys)
-    if "autostart" in keys and not tree.flag(keys["autostart"]):
-        entry.keys["start"] = False
-    entry.keys["restart"] = "never"
-    if tree.flag(keys.get("autorestart")):
-        entry.keys["restart"] = {"on": "on-failure", "max": None, "delay": 0, "max-delay": 0}
-    _stop(entry, keys.get("stop"))
 
 
 def _relative(path: str) -> str:
     return f".{path.removeprefix(_HERE)}" if path.startswith(_HERE) else path
 
 
-def _values(entry: Entry, keys: Mapping[str, Node]) -> None:
-    for name, value in tree.assignments(keys.get("env")):
+def _values(entry: Entry, at: Callable[[str], Source]) -> None:
+    for name, value, source in at("env").assignments():
         if value is not None:
-            entry.environment[name] = value
+            entry.set(name, value, source)
         elif _VARIABLE.fullmatch(name):
             entry.before.append(f"unset {name}")
         else:
-            entry.lose(f"env: {name}", "no shell can take it away")
-    for path in tree.texts(keys.get("add_path")):
+            source.lose("no shell can take it away")
+    for path in at("add_path").texts():
         folder = f'"$PWD"/{shlex.quote(_relative(path))}' if not path.startswith("/") else shlex.quote(path)
         entry.before.append(f'export PATH="$PATH":{folder}')
 
 
-def _stop(entry: Entry, node: Node | None) -> None:
+def _stop(entry: Entry, source: Source) -> None:
     found: dict[str, Any] = {}
-    keys = tree.pairs(node)
-    said = tree.text(node)
-    typed = tree.texts(keys.get("send-keys"))
-    if command := tree.text(keys.get("cmd")):
-        found["exec"] = command
-    elif said in _SIGNALS:
-        found["signal"] = _SIGNALS[said]
-    elif len(typed) == 1 and typed[0] in _KEYS:
-        found["signal"] = _KEYS[typed[0]]
-    elif node is not None and not is_nothing(node):
-        entry.lose("stop", "devport types nothing" if typed else "there is no such way")
+    if source.is_mapping:
+        keys = source.at("send-keys")
+        typed = keys.texts()
+        if command := source.at("cmd").text():
+            found["exec"] = command
+        elif len(typed) == 1 and typed[0] in _KEYS:
+            found["signal"] = _KEYS[typed[0]]
+        elif typed:
+            keys.lose("devport types nothing")
+    elif (said := source.text()) is not None:
+        if said in _SIGNALS:
+            found["signal"] = _SIGNALS[said]
+        else:
+            source.lose(f"there is no way to stop called {said}")
     if found and found != {"signal": "TERM"}:
         entry.keys["stop"] = found

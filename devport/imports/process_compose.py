@@ -11,25 +11,21 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from devport.imports import tree, words
+from devport.imports import words
 from devport.imports.draft import Draft, Entry
-from devport.project.yaml_nodes import Node, Table
+from devport.imports.tree import Book, Source
+from devport.project.schema import HIGHEST_PORT
+from devport.project.yaml_nodes import Table
 
-TOP = {"version", "name", "processes", "environment", "vars", "shell", "ordered_shutdown", "is_tui_disabled"}
-KNOWN = {
-    *("command", "entrypoint", "working_dir", "environment", "env_file", "vars", "description", "disabled"),
-    *("is_disabled", "depends_on", "availability", "success_exit_codes", "readiness_probe", "liveness_probe"),
-    *(
-        "ready_log_line",
-        "shutdown",
-        "is_daemon",
-        "is_tty",
-        "is_interactive",
-        "namespace",
-        "replicas",
-        "watch",
-    ),
-    *("is_template_disabled", "is_dotenv_disabled"),
+WORDS = {
+    "after": "depends_on",
+    "exec": "command",
+    "cwd": "working_dir",
+    "env": "env_file",
+    "restart": "availability",
+    "stop": "shutdown",
+    "ready": "readiness_probe",
+    "live": "liveness_probe",
 }
 CONDITIONS = {
     "process_started": "started",
@@ -49,93 +45,115 @@ _PROBE_TIMES = {
     "probe-timeout": "timeout_seconds",
     "failure-threshold": "failure_threshold",
 }
+_HIGHEST_SIGNAL = 31
+_HIGHEST_STATUS = 255
 
 
 def draft(root: Table) -> Draft:
     """What `root` says."""
-    made = Draft()
-    top = tree.pairs(root)
-    for key in tree.rest(top, TOP):
-        made.lose(key, "merge the files first" if key == "extends" else "")
-    variables = {name: value or "" for name, value in tree.assignments(top.get("vars"))}
-    processes = {name: tree.pairs(node) for name, node in tree.pairs(top.get("processes")).items()}
-    instances = {name: _instances(name, keys) for name, keys in processes.items()}
+    book = Book(root)
+    made = Draft(book, "processes", WORDS)
+    top = Source(root, book)
+    top.at("version").drop()
+    top.at("ordered_shutdown").flag()  # devport always stops in order
+    top.at("extends").lose("merge the files first")
+    variables = {name: value or "" for name, value, _ in top.at("vars").assignments()}
+    processes = top.at("processes").pairs()
+    instances = {name: _instances(name, source) for name, source in processes.items()}
     made.reserve(instance for names in instances.values() for instance in names)
-    for name, keys in processes.items():
+    for name, source in processes.items():
         for number, instance in enumerate(instances[name]):
-            entry = made.entry(instance)
+            entry = made.entry(instance, source)
             known = {**variables, "PC_REPLICA_NUM": str(number)}
-            _Process(entry, keys, top, known).read()
-            _depends_on(made, entry, keys, instances)
-            for group in tree.texts(keys.get("namespace")):
+            _Process(entry, source, top, known).read()
+            _depends_on(made, entry, source.at("depends_on"), instances)
+            for group in source.at("namespace").texts():
                 if group != "default":
                     made.groups.setdefault(group, []).append(entry.name)
     return made
 
 
-def _instances(name: str, keys: Mapping[str, Node]) -> list[str]:
+def _instances(name: str, source: Source) -> list[str]:
     """What its replicas are called: NAME, or NAME-0, NAME-1..."""
-    number = min(tree.count(keys.get("replicas")) or 1, MOST)
+    wanted = source.at("replicas").count() or 1
+    if wanted > MOST:
+        source.at("replicas").lose(f"there are {MOST}, the most that are written down")
+    number = min(wanted, MOST)
     width = len(str(number))
     return [name] if number == 1 else [f"{name}-{n:0{width}d}" for n in range(number)]
 
 
-def _depends_on(
-    made: Draft, entry: Entry, keys: Mapping[str, Node], instances: Mapping[str, list[str]]
-) -> None:
-    for name, node in tree.pairs(keys.get("depends_on")).items():
-        said = tree.text(tree.pairs(node).get("condition"))
+def _depends_on(made: Draft, entry: Entry, given: Source, instances: Mapping[str, list[str]]) -> None:
+    for name, source in given.pairs().items():
+        condition = source.at("condition")
+        said = condition.text()
         if said is None:
-            entry.say(f"waits for the end of {name}: depends_on without a condition means process_completed")
+            entry.say(
+                f"waits for the end of {name}: depends_on without a condition means process_completed",
+                source.line,
+            )
         elif said not in CONDITIONS:
-            entry.lose("depends_on", f"there is no condition {said}")
+            condition.lose(f"there is no condition {said}")
             continue
         for instance in instances.get(name, [name]):
             entry.after[made.name(instance)] = CONDITIONS.get(said or "", "completed")
 
 
 class _Process:
-    """One process, on its way into `entry`."""
+    """One process, on its way from `source` into `entry`."""
 
-    def __init__(
-        self, entry: Entry, keys: Mapping[str, Node], top: Mapping[str, Node], variables: Mapping[str, str]
-    ) -> None:
-        self.entry, self.keys, self.top = entry, keys, top
-        own = {name: value or "" for name, value in tree.assignments(keys.get("vars"))}
+    def __init__(self, entry: Entry, source: Source, top: Source, variables: Mapping[str, str]) -> None:
+        self.entry, self.source, self.top = entry, source, top
+        own = {name: value or "" for name, value, _ in source.at("vars").assignments()}
         self.variables = {**variables, **own}
-        self.shell = tree.text(tree.pairs(top.get("shell")).get("shell_command")) or "bash"
 
     def read(self) -> None:
         """All keys."""
-        entry, keys = self.entry, self.keys
-        for key in tree.rest(keys, KNOWN):
-            entry.lose(key)
-        if self.shell not in {"sh", "/bin/sh"}:
-            entry.keys["shell"] = self.shell
+        entry, at = self.entry, self.source.at
+        at("extends").lose("merge the files first")
+        self.shell()
         self.command()
         self.folder()
         self.values()
-        if found := self.filled("description", keys.get("description")):
+        if found := self.filled(at("description")):
             entry.keys["description"] = found
         # `is_disabled` beats `disabled`; it is a text, because a merge cannot override true with false.
-        if tree.flag(keys.get("is_disabled") or keys.get("disabled")):
+        disabled, beats = at("disabled").flag(), at("is_disabled")
+        if beats.flag() if beats.is_there else disabled:
             entry.keys["start"] = False
-        entry.keys.update({"pty": True} if tree.flag(keys.get("is_tty")) else {})
-        entry.keys.update({"interactive": True} if tree.flag(keys.get("is_interactive")) else {})
+        entry.keys.update({"pty": True} if at("is_tty").flag() else {})
+        entry.keys.update({"interactive": True} if at("is_interactive").flag() else {})
+        if at("is_dotenv_disabled").flag():
+            at("is_dotenv_disabled").lose("devport gives the project's .env to all")
         self.restart()
         self.probes()
         self.stop()
         self.watch()
         self.daemon()
 
+    def shell(self) -> None:
+        """The shell of the top."""
+        shell = self.top.at("shell")
+        if not shell.is_there:
+            self.entry.keys["shell"] = "bash"
+            return
+        found = shell.at("shell_command").text() or "bash"
+        if found not in {"sh", "/bin/sh"}:
+            self.entry.keys["shell"] = found
+        argument = shell.at("shell_argument")
+        if (argument.text() or "-c") != "-c":
+            argument.lose("a shell is called with -c")
+
     def command(self) -> None:
         """`command` for the shell, or the words of `entrypoint`."""
-        entry, text = self.entry, tree.text(self.keys.get("command"))
+        entry, at = self.entry, self.source.at
+        literal = at("is_template_disabled").flag()
+        text = at("command").text()
         if text is not None and text.strip():
-            if not tree.flag(self.keys.get("is_template_disabled")):
-                text = self.expanded("command", text)
-            entry.keys["exec"] = self.script("command", text)
-        elif found := tree.texts(self.keys.get("entrypoint")):
+            entry.keys["exec"] = self.script("command", text if literal else self.expanded("command", text))
+            if at("entrypoint").is_there:
+                at("entrypoint").lose("there is a command")
+        elif found := at("entrypoint").texts():
             entry.keys["exec"] = words.command(found, words.BRACES)
         else:
             entry.keys["exec"] = "true"
@@ -152,149 +170,154 @@ class _Process:
         """`text` without templates."""
         found, left = words.templates(text, self.variables)
         for one in left:
-            self.entry.lose(f"the template {one} in {key}")
+            self.entry.say(f"the template {one} in {key} is not carried over")
         return found
 
-    def filled(self, key: str, node: Node | None) -> str | None:
+    def filled(self, source: Source, key: str = "") -> str | None:
         """A text that no shell sees; None where it cannot be known."""
-        text = tree.text(node)
+        text = source.text()
         if text is None:
             return None
-        found = words.plain(self.expanded(key, text), words.BRACES)
+        found = words.plain(self.expanded(key or "it", text), words.BRACES)
         if found is None:
-            self.entry.lose(key, "it has a variable")
+            source.lose("it has a variable")
         return found
 
     def folder(self) -> None:
         """`working_dir`, and the env file below it."""
-        folder = self.filled("working_dir", self.keys.get("working_dir"))
+        folder = self.filled(self.source.at("working_dir"), "working_dir")
         if folder:
             self.entry.keys["cwd"] = folder
-        if file := self.filled("env_file", self.keys.get("env_file")):
+        if file := self.filled(self.source.at("env_file"), "env_file"):
             self.entry.keys["env"] = [os.path.normpath(os.path.join(folder or "", file))]
 
     def values(self) -> None:
         """`environment` of the top and its own; a variable in a value is for its shell to replace."""
-        found = dict(tree.assignments(self.top.get("environment")))
-        found.update(tree.assignments(self.keys.get("environment")))
-        for name, text in found.items():
+        given = [*self.top.at("environment").assignments(), *self.source.at("environment").assignments()]
+        for name, (text, source) in {name: (text, source) for name, text, source in given}.items():
             value = self.expanded(f"environment: {name}", text or "")
             if (fixed := words.plain(value, words.BRACES)) is not None:
-                self.entry.environment[name] = fixed
+                self.entry.set(name, fixed, source)
             elif re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
                 self.entry.before.append(f"export {name}={words.word(value, words.BRACES)}")
             else:
-                self.entry.lose(f"environment: {name}", "it has a variable")
+                source.lose("it has a variable")
 
     def restart(self) -> None:
         """`availability`."""
-        given = tree.pairs(self.keys.get("availability"))
-        said = (tree.text(given.get("restart")) or "no").lower()
-        for key in tree.rest(given, {"restart", "backoff_seconds", "max_restarts"}):
-            self.entry.lose(f"availability: {key}")
-        if said == "exit_on_failure":
-            self.entry.lose(
-                "availability: restart: exit_on_failure", "nothing is restarted, and the rest goes on"
-            )
+        given = self.source.at("availability")
+        policy = given.at("restart")
+        said = (policy.text() or "no").lower()
+        codes = self.source.at("success_exit_codes")
+        delay = max(1, given.at("backoff_seconds").count() or 1)
+        most = given.at("max_restarts").count() or None
         if said not in _RESTART:
-            if said not in _NEVER:
-                self.entry.lose(f"availability: restart: {said}", "there is no such policy")
+            if said == "exit_on_failure":
+                policy.lose("exit_on_failure: nothing is restarted, and the rest goes on")
+            elif said not in _NEVER:
+                policy.lose(f"there is no such policy: {said}")
             self.entry.keys["restart"] = "never"
+            if codes.is_there:
+                codes.lose("nothing is restarted")
             return
-        delay = max(1, tree.count(given.get("backoff_seconds")) or 1)
-        policy: dict[str, Any] = {
-            "on": _RESTART[said],
-            "max": tree.count(given.get("max_restarts")) or None,
-            "delay": delay,
-            "max-delay": delay,
-        }
-        if codes := [
-            int(code) for code in tree.texts(self.keys.get("success_exit_codes")) if code.isdecimal()
-        ]:
-            policy["success"] = codes
-        self.entry.keys["restart"] = policy
+        found: dict[str, Any] = {"on": _RESTART[said], "max": most, "delay": delay, "max-delay": delay}
+        if success := self.statuses(codes):
+            found["success"] = success
+        self.entry.keys["restart"] = found
+
+    @staticmethod
+    def statuses(codes: Source) -> list[int]:
+        """Exit statuses that are no failure."""
+        found = []
+        for one in codes.items() if codes.is_list else [codes]:
+            status = one.count()
+            if status is not None and status <= _HIGHEST_STATUS:
+                found.append(status)
+            elif status is not None:
+                one.lose(f"{status} is no exit status")
+        return found
 
     def probes(self) -> None:
         """`readiness_probe`, `liveness_probe` and `ready_log_line`."""
-        if line := self.filled("ready_log_line", self.keys.get("ready_log_line")):
+        if line := self.filled(self.source.at("ready_log_line"), "ready_log_line"):
             self.entry.keys["ready"] = {"log": re.sub(r"([\\.^$*+?{}\[\]|()])", r"\\\1", line)}
         for key, other in (("ready", "readiness_probe"), ("live", "liveness_probe")):
-            given = tree.pairs(self.keys.get(other))
+            given = self.source.at(other)
+            if not given.is_there:
+                continue
             asked = self.asked(other, given)
             if asked is None:
                 continue
             times: dict[str, float] = {}
             for name, theirs in _PROBE_TIMES.items():
-                value = tree.count(given.get(theirs))
+                value = given.at(theirs).count()
                 if value is not None and (value >= 1 or name == "initial-delay"):
                     times[name] = value
+            given.at("success_threshold").count()  # process-compose does not look at it either
             self.entry.probe(key, asked, times)
 
-    def asked(self, key: str, given: Mapping[str, Node]) -> dict[str, Any] | None:
+    def asked(self, key: str, given: Source) -> dict[str, Any] | None:
         """What a probe does; None where it does nothing that devport does."""
-        command = tree.pairs(given.get("exec"))
-        if text := tree.text(command.get("command")):
+        command = given.at("exec")
+        if command.is_there and (text := command.at("command").text()):
             text = self.script(f"{key}: exec", self.expanded(key, text))
-            folder = self.filled(f"{key}: working_dir", command.get("working_dir"))
+            folder = self.filled(command.at("working_dir"), f"{key}: working_dir")
             return {"exec": f"cd {words.word(folder, words.BRACES)} && {text}" if folder else text}
-        http = tree.pairs(given.get("http_get"))
-        if not http:
+        http = given.at("http_get")
+        if not http.is_mapping:
+            if not (http.is_there or command.is_there):
+                given.lose("it does nothing")
             return None
-        found = {
-            name: self.filled(f"{key}: {name}", node) for name, node in http.items() if name != "headers"
-        }
-        if "headers" in http:
-            self.entry.lose(f"{key}: http_get: headers")
-        scheme = (found.get("scheme") or "http").lower()
-        host, path = found.get("host") or "127.0.0.1", found.get("path") or "/"
-        port = found.get("port") or _PORTS.get(scheme, "80")
-        if (
-            not re.fullmatch(r"127\.[0-9.]+|localhost|::1", host)
-            or not port.isdecimal()
-            or scheme not in _PORTS
-        ):
-            self.entry.lose(key, f"it asks {scheme}://{host}:{port}, and devport asks this machine only")
+        found = {one: self.filled(http.at(one), key) for one in ("scheme", "host", "path", "port")}
+        scheme = (found["scheme"] or "http").lower()
+        host, path = found["host"] or "127.0.0.1", found["path"] or "/"
+        port = found["port"] or _PORTS.get(scheme, "80")
+        if not re.fullmatch(r"127\.[0-9.]+|localhost|::1", host) or scheme not in _PORTS:
+            given.lose(f"it asks {scheme}://{host}:{port}, and devport asks this machine only")
+            return None
+        if not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= HIGHEST_PORT:
+            given.lose(f"{port} is no port")
             return None
         path = path if path.startswith("/") else f"/{path}"
-        status = tree.count(http.get("status_code")) or 200
+        status = http.at("status_code").count() or 200
         get = {"port": int(port), "path": path, "scheme": scheme, "host": host, "status": status}
         usual = {"path": "/", "scheme": "http", "host": "127.0.0.1"}
         return {"http": {"get": {name: value for name, value in get.items() if usual.get(name) != value}}}
 
     def stop(self) -> None:
         """`shutdown`."""
-        given = tree.pairs(self.keys.get("shutdown"))
+        given = self.source.at("shutdown")
         found: dict[str, Any] = {}
-        if text := tree.text(given.get("command")):
+        if text := given.at("command").text():
             found["exec"] = self.script("shutdown: command", text)
-        number = tree.count(given.get("signal"))
-        if number is not None and number != 15 and 1 <= number <= 31:  # noqa: PLR2004 - what it sends else
+        number = given.at("signal").count()
+        if number is not None and number > _HIGHEST_SIGNAL:
+            given.at("signal").lose(f"{number} is no signal")
+        elif number and number != 15:  # noqa: PLR2004 - what it sends else
             found["signal"] = number
-        if (timeout := tree.count(given.get("timeout_seconds"))) is not None and timeout > 0:
+        if timeout := given.at("timeout_seconds").count():
             found["timeout"] = timeout
-        for key in tree.rest(given, {"command", "signal", "timeout_seconds", "parent_only"}):
-            self.entry.lose(f"shutdown: {key}")
-        if tree.flag(given.get("parent_only")):
-            self.entry.lose("shutdown: parent_only", "the whole group gets the signal")
+        if given.at("parent_only").flag():
+            given.at("parent_only").lose("the whole group gets the signal")
         if found:
             self.entry.keys["stop"] = found
 
     def watch(self) -> None:
         """`watch`: folders below the working directory."""
-        given = tree.pairs(self.keys.get("watch"))
+        given = self.source.at("watch")
+        if not given.is_there:
+            return
         paths, extensions, ignore = [], [], []
         folder = self.entry.keys.get("cwd", "")
-        for item in getattr(given.get("paths"), "items", ()):
-            one = tree.pairs(item)
-            paths += [os.path.normpath(os.path.join(folder, path)) for path in tree.texts(one.get("path"))]
-            ignore += tree.texts(one.get("exclude"))
-            for pattern in tree.texts(one.get("include")):
+        for item in given.at("paths").items():
+            paths += [os.path.normpath(os.path.join(folder, path)) for path in item.at("path").texts()]
+            ignore += item.at("exclude").texts()
+            for pattern in item.at("include").texts():
                 if match := re.fullmatch(r"(?:\*\*/)?\*\.([A-Za-z0-9_.-]+)", pattern):
                     extensions.append(match[1])
                 else:
-                    self.entry.lose(f"watch: include: {pattern}")
-        for key in tree.rest(given, {"paths", "debounce"}):
-            self.entry.lose(f"watch: {key}")
+                    self.entry.say(f"watch: include: {pattern} is not carried over", item.line)
+        given.at("debounce").seconds()  # devport waits for the last of several changes too
         further = {"extensions": extensions, "ignore": ignore}
         if paths:
             self.entry.keys["watch"] = {
@@ -304,10 +327,11 @@ class _Process:
 
     def daemon(self) -> None:
         """`is_daemon`: devport has to be able to see whether it is up."""
-        if not tree.flag(self.keys.get("is_daemon")):
+        given = self.source.at("is_daemon")
+        if not given.flag():
             return
         ready, live = self.entry.keys.get("ready", {}), self.entry.keys.get("live", {})
         if "log" in ready or not (ready or live):
-            self.entry.lose("is_daemon", "nothing says whether it is up (give it ready, then external: true)")
+            given.lose("nothing says whether it is up (give it ready, then external: true)")
             return
         self.entry.keys["external"] = True

@@ -1,77 +1,206 @@
-"""Reading what another manager's YAML holds: plain values out of nodes, None for what is something else.
+"""Reading what another manager's YAML holds, and keeping a book of what was taken, so that the rest is said.
 
 Works on the nodes of `yaml_nodes`, which keep the text of every scalar: `no` is the word that it is, `8080`
-a text where one is expected.
+a text where one is expected. Nothing is lost in silence: what nobody read as what it is comes out of `rest`.
 """
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from typing import NamedTuple, TypeVar
 
-from devport.project.yaml_nodes import Items, Node, Scalar, Table, is_nothing
+from devport.errors import nearest
+from devport.project.yaml_nodes import Items, Node, Scalar, Table, is_nothing, shown
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h|d)"
-_TRUE = {"true", "yes", "on", "1", "y"}
+_DURATION = r"([0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})(ns|us|µs|ms|s|m|h|d)"
+_LONGEST = 999_999_999
+"""Seconds: the longest time of a devport.yaml."""
+_Value = TypeVar("_Value", str, bool, float)
+_FLAGS = {
+    **dict.fromkeys(("true", "yes", "on", "1", "y"), True),
+    **dict.fromkeys(("false", "no", "off", "0", "n"), False),
+}
 
 
-def pairs(node: Node | None) -> dict[str, Node]:
-    """A mapping; empty for anything else."""
-    return {key.text: value for key, value in node.pairs} if isinstance(node, Table) else {}
+class Loss(NamedTuple):
+    """What was not taken: the keys that lead to it, its line, and why (empty: nobody knows the key)."""
+
+    path: tuple[str, ...]
+    line: int
+    why: str
 
 
-def text(node: Node | None) -> str | None:
-    """A scalar as it is written; None for nothing."""
-    return node.text if isinstance(node, Scalar) and not is_nothing(node) else None
+class Book:
+    """What of one file was read. Nodes are told apart by identity: equal ones stand in many places."""
+
+    def __init__(self, root: Node) -> None:
+        self.root = root  # keeps all nodes alive, so that an id is one node's
+        self.taken: set[int] = set()
+        self.lost: dict[int, str] = {}
+        self.wanted: dict[int, str] = {}
+        self.asked: dict[int, set[str]] = {}
+        self.listed: set[int] = set()
+
+    def rest(self) -> Iterator[Loss]:
+        """What was not taken, in the order of the file; each as high up as nothing below it was."""
+        return self._rest(self.root, (), "")
+
+    def _rest(self, node: Node, path: tuple[str, ...], hint: str) -> Iterator[Loss]:
+        me = id(node)
+        looked_into = me in self.asked or me in self.listed
+        if me in self.lost:
+            yield Loss(path, node.line, self.lost[me])
+        elif is_nothing(node) or me in self.taken:
+            return
+        elif isinstance(node, Scalar) or not looked_into:
+            yield Loss(path, node.line, self.wanted.get(me, hint))
+        elif isinstance(node, Items):
+            for number, item in enumerate(node.items, start=1):
+                yield from self._rest(item, (*path, f"item {number}"), "")
+        else:
+            asked = self.asked.get(me, set())
+            for key, value in node.pairs:
+                own = key.text.startswith("x-") and me not in self.listed
+                if not own or key.text in asked:
+                    close = nearest(key.text, asked) if key.text not in asked else ""
+                    yield from self._rest(value, (*path, key.text), close)
 
 
-def texts(node: Node | None) -> list[str]:
-    """A list of scalars, or a single one."""
-    if isinstance(node, Items):
-        return [found for item in node.items if (found := text(item)) is not None]
-    found = text(node)
-    return [] if found is None else [found]
+class Source:
+    """A place in the file: a node, or none. Whoever reads it as what it is has taken it."""
 
+    def __init__(self, node: Node | None, book: Book) -> None:
+        self.node, self._book = node, book
 
-def flag(node: Node | None) -> bool:
-    """Whether a scalar means yes, in any spelling."""
-    return (text(node) or "").lower() in _TRUE
+    @property
+    def line(self) -> int:
+        """Where it stands; 0 for what is not there."""
+        return self.node.line if self.node is not None else 0
 
+    @property
+    def is_there(self) -> bool:
+        """Whether anything is there: `key:` alone is nothing."""
+        return not is_nothing(self.node)
 
-def number(node: Node | None) -> float | None:
-    """A number, 0 or more."""
-    found = text(node)
-    return float(found) if found is not None and re.fullmatch(r"[0-9]{1,12}(\.[0-9]*)?", found) else None
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a list."""
+        return isinstance(self.node, Items)
 
+    @property
+    def is_mapping(self) -> bool:
+        """Whether it is a mapping."""
+        return isinstance(self.node, Table)
 
-def count(node: Node | None) -> int | None:
-    """A whole number, 0 or more."""
-    found = number(node)
-    return None if found is None else int(found)
+    def at(self, key: str) -> "Source":
+        """What stands under a key that the format has; nothing where this is no mapping."""
+        if not isinstance(self.node, Table):
+            self._wants("a mapping")
+            return Source(None, self._book)
+        self._book.asked.setdefault(id(self.node), set()).add(key)
+        return Source(next((value for name, value in self.node.pairs if name.text == key), None), self._book)
 
+    def peek(self, key: str) -> str | None:
+        """The text under `key`, which is not taken by that."""
+        pairs = self.node.pairs if isinstance(self.node, Table) else ()
+        return next((one.text for name, one in pairs if name.text == key and isinstance(one, Scalar)), None)
 
-def seconds(node: Node | None) -> float | None:
-    """A time as Go writes it (`1m30s`, `1.5h`), or a number of seconds."""
-    found = text(node)
-    if found is None:
-        return None
-    if re.fullmatch(f"(?:{_DURATION})+", found):
-        total = math.fsum(float(match[1]) * _UNITS[match[2]] for match in re.finditer(_DURATION, found))
-        return round(total, 9)
-    return number(node)
+    def pairs(self) -> dict[str, "Source"]:
+        """A mapping whose keys are the user's; empty for anything else."""
+        if not isinstance(self.node, Table):
+            self._wants("a mapping")
+            return {}
+        self._book.listed.add(id(self.node))
+        return {key.text: Source(value, self._book) for key, value in self.node.pairs}
 
+    def names(self) -> list[str]:
+        """The keys of a mapping, none of them taken by that."""
+        return [key.text for key, _ in self.node.pairs] if isinstance(self.node, Table) else []
 
-def assignments(node: Node | None) -> Iterator[tuple[str, str | None]]:
-    """NAME and value of a mapping, or of a list of `NAME=value`; the value is None where there is none."""
-    if isinstance(node, Items):
-        for item in texts(node):
-            name, equals, value = item.partition("=")
-            yield name, value if equals else None
-    else:
-        for name, found in pairs(node).items():
-            yield name, text(found)
+    def items(self) -> "list[Source]":
+        """A list; empty for anything else."""
+        if not isinstance(self.node, Items):
+            self._wants("a list")
+            return []
+        self._book.listed.add(id(self.node))
+        return [Source(item, self._book) for item in self.node.items]
 
+    def text(self) -> str | None:
+        """A scalar as it is written; None for nothing and for anything else."""
+        return self._found("a text", self.node.text if isinstance(self.node, Scalar) else None)
 
-def rest(keys: Mapping[str, Node], known: frozenset[str] | set[str]) -> list[str]:
-    """The keys that are not among `known`; those of users (`x-...`) do not count."""
-    return [key for key in keys if key not in known and not key.startswith("x-")]
+    def texts(self) -> list[str]:
+        """A list of scalars, or a single one."""
+        if self.is_list:
+            return [found for item in self.items() if (found := item.text()) is not None]
+        found = self.text()
+        return [] if found is None else [found]
+
+    def flag(self) -> bool | None:
+        """Whether a scalar means yes or no, in any spelling; None for anything else."""
+        return self._found("true or false", _FLAGS.get((self._written() or "").lower()))
+
+    def number(self) -> float | None:
+        """A number, 0 or more."""
+        text = self._written()
+        is_one = text is not None and re.fullmatch(r"[0-9]{1,9}(\.[0-9]{0,9})?", text)
+        return self._found("a number", float(text) if text is not None and is_one else None)
+
+    def count(self) -> int | None:
+        """A whole number, 0 or more."""
+        found = self.number()
+        return None if found is None else int(found)
+
+    def seconds(self) -> float | None:
+        """A time as Go writes it (`1m30s`, `1.5h`), or a number of seconds."""
+        text = self._written()
+        if text is None or not re.fullmatch(f"(?:{_DURATION})+", text):
+            found = self.number()
+            self._wants("a time")
+            return found
+        total = math.fsum(float(match[1]) * _UNITS[match[2]] for match in re.finditer(_DURATION, text))
+        return self._found("a time", round(total, 9) if total <= _LONGEST else None)
+
+    def assignments(self) -> "Iterator[tuple[str, str | None, Source]]":
+        """NAME, value and place of a mapping, or of a list of `NAME=value`; None where there is no value."""
+        if self.is_list:
+            for item in self.items():
+                if (found := item.text()) is not None:
+                    name, equals, value = found.partition("=")
+                    yield name, value if equals else None, item
+            return
+        if self.is_there and not self.is_mapping:
+            self.lose("expected a mapping NAME: value")  # what is there may be a secret
+            return
+        for name, item in self.pairs().items():
+            text = item.text()
+            if text is not None or not item.is_there:
+                yield name, text, item
+
+    def lose(self, why: str) -> None:
+        """What is here is understood, and not carried over."""
+        if self.node is not None:
+            self._book.lost[id(self.node)] = why
+
+    def drop(self) -> None:
+        """What is here means nothing to devport, or has been told of otherwise."""
+        if self.node is not None:
+            self._book.taken.add(id(self.node))
+
+    def _written(self) -> str | None:
+        return self.node.text if isinstance(self.node, Scalar) and self.is_there else None
+
+    def _found(self, expected: str, found: _Value | None) -> _Value | None:
+        if not self.is_there:
+            return None
+        if found is None:
+            self._wants(expected)
+        else:
+            self._book.taken.add(id(self.node))
+        return found
+
+    def _wants(self, expected: str) -> None:
+        """It is something else; the last reader knows best what it should have been."""
+        if self.node is not None:
+            self._book.wanted[id(self.node)] = f"expected {expected}, found {shown(self.node)}"

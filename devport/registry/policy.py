@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
+from devport.encoding import printable
 from devport.model import Policy
 from devport.registry.fields import MalformedError
 
@@ -66,4 +67,4 @@ def _tuple(kind: Any, value: Any) -> Any:
 
 
 def _malformed(value: object) -> Any:
-    raise MalformedError(f"a policy: {str(value)[:60]}")
+    raise MalformedError(f"a policy: {printable(str(value)[:60])}")

@@ -99,6 +99,20 @@ class Silence:
         self._ran_out(self.period)
 
 
+def sweep(folder: str, token: str) -> None:
+    """What earlier runs of the service `token` left in `folder` when they were killed is gone."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        if name.startswith(f"{token[:10]}.") and name.endswith(_SUFFIX):
+            try:
+                unix.remove_dead(f"{folder}/{name}")
+            except OSError:
+                pass  # litter, or alive
+
+
 class Notify:
     """Hears `job` at a socket in the first of `folders` that will do; DevportError if none will.
 
@@ -114,7 +128,7 @@ class Notify:
         self._mailbox: Mailbox | None = None
         self._lives = 0
         self._silence = Silence(loop, self._take, self._is_debugged, self._unheard)
-        self._sweep()
+        sweep(os.path.dirname(self._path()), job.command.token)
         job.additions.append(self._begin)
         job.observers.append(self.observe)
 
@@ -138,16 +152,6 @@ class Notify:
                 else:
                     return path
         raise DevportError(f"cannot make a notify socket for {self._job.name}: {'; '.join(reasons)}")
-
-    def _sweep(self) -> None:
-        """What an earlier run of this service left behind when it was killed is gone."""
-        folder = os.path.dirname(self._path())
-        for name in os.listdir(folder):
-            if name.startswith(f"{self._job.command.token[:10]}.") and name.endswith(_SUFFIX):
-                try:
-                    unix.remove_dead(f"{folder}/{name}")
-                except OSError:
-                    pass  # litter, or alive
 
     def _begin(self, command: Command) -> Command:
         """A new life: its socket, and the variables that tell the service of it.

@@ -16,9 +16,9 @@ from support.engine import Latency, debugger, descriptors, engine, make_job, pyt
 from support.running import CHILDREN, need
 
 from devport.engine.lifecycle import DOWN, READY, RESTART, Kind, State
-from devport.model import Probe
 from devport.kernel import sockdiag
 from devport.kernel.descriptors import sockets
+from devport.model import Probe
 from devport.sources import listeners
 from devport.sources.checks import Http, Target, Tcp, addresses
 from devport.sources.probe import Prober

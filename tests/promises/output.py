@@ -136,6 +136,7 @@ CATALOGUE = (
             "tests/e2e/test_limits.py::test_few_descriptors",
             "tests/e2e/test_limits.py::test_soft_limit_is_raised",
             "tests/e2e/test_limits.py::test_500_entries",
+            "tests/e2e/test_drill_state.py::test_f42_1024_descriptors",
         ),
     ),
     Entry(

@@ -198,6 +198,7 @@ CATALOGUE = (
             "tests/test_dotenv.py::test_what_sets_nothing_is_a_warning_without_the_value",
             "tests/test_environment.py::test_values_round_trip_through_python_dotenv",
             f"{SECURITY}::test_s33_an_env_file_is_for_services_alone",
+            "tests/test_fuzz_parsers.py::test_env_file",
         ),
     ),
     Entry(

@@ -106,6 +106,9 @@ CATALOGUE = (
             f"{PARTS}::test_s37_aliases_are_bounded",
             f"{PARTS}::test_s14_calls_that_are_not_made",
             "tests/test_config.py::test_a_bomb_of_aliases_is_refused",
+            "tests/test_fuzz_parsers.py::test_devport_yaml_of_a_billion_laughs",
+            "tests/test_fuzz_parsers.py::test_devport_yaml_as_deep_as_it_goes",
+            "tests/e2e/test_fuzz_command.py::test_hostile_documents_are_refused",
         ),
     ),
     Entry(

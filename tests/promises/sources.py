@@ -72,6 +72,7 @@ CATALOGUE = (
             f"{NOTIFY}test_f78_takes_no_more_than_is_asked_for",
             f"{NOTIFY}test_flood",
             f"{NOTIFY}test_junk_is_ignored",
+            "tests/e2e/test_fuzz_command.py::test_hostile_notifications",
         ),
     ),
     Entry(

@@ -25,6 +25,8 @@ CATALOGUE = (
             f"{STORE}::test_a_damaged_file_is_kept_beside_its_successor",
             f"{STORE}::test_our_own_exhaustion_does_not_make_a_record_look_damaged",
             "tests/test_record.py::test_a_torn_record_never_yields_a_wrong_port",
+            "tests/test_fuzz_parsers.py::test_f50_ports_of_a_damaged_record",
+            "tests/e2e/test_fuzz_command.py::test_f50_hostile_records",
         ),
     ),
     Entry(

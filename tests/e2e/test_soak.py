@@ -1,0 +1,345 @@
+"""Nothing grows: three days by a clock that leaps, and ten real minutes of many services (P40, P23)."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import statistics
+import time
+
+import pytest
+from drill.clock import Days, weigh
+from support import background, procs
+from support.engine import engine, make_job, python, run_for, run_until, start
+from support.running import child
+
+from devport.context import Context
+from devport.engine.lifecycle import RESTART, State
+from devport.engine.log import Log
+from devport.model import Policy, Probe, StopPolicy, Watchdog
+from devport.registry.store import Store
+from devport.sources.assembly import Sources
+
+plain = background.plain
+
+DAY = 86400.0
+DAYS = 3
+LINES = ("/bin/sh", "-c", "seq 100000 101000; exit 3")
+BEATS = """
+import os, signal, socket
+box = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+box.connect(os.environ["NOTIFY_SOCKET"])
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+box.send(b"READY=1\\nSTATUS=up")
+while signal.sigwait([signal.SIGUSR1]):
+    box.send(b"WATCHDOG=1\\nSTATUS=busy")
+    print("beat" * 500, flush=True)
+"""
+
+
+class ThreeDays:
+    """The engine with services that crash, print, are probed, restarted, watched over; and their log."""
+
+    def __init__(self, folder, *, leak=False):
+        self.days = days = Days()
+        loop = self.loop = days.loop
+        self.ports = procs.Ports()
+        self.leaked = []
+        self.log = Log(str(folder / "log"), lambda _: None, days.clock.wall, limit=200_000)
+        context = Context({}, str(folder), str(folder), now=days.clock, wall=days.clock.wall)
+        self.store = Store(str(folder), days.clock.wall)
+        self.store.prepare()
+        self.sources = Sources(loop, self.store, context)
+        quick = {"on": "on_failure", "max": None, "delay": 1.0, "max_delay": 1800.0}
+        self.brief = make_job(loop, LINES, name="brief", **quick)
+        self.brief.stream = Both(self.log)
+        self.port = self.ports.first
+        server = socket.socket()
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", self.port))
+        server.listen(4096)
+        self.server = server
+        self.probed = make_job(loop, ("sleep", "1000000"), name="probed", probed=True)
+        probe = Probe("tcp", port=self.port, foreign=True, period=900.0, probe_timeout=5.0)
+        self.attach(self.probed, Policy(ready=probe, live=probe))
+        self.asked = make_job(loop, ("sleep", "1000000"), name="asked", probed=True)
+        often = Probe("exec", command=("true",), period=3600.0, probe_timeout=5.0)
+        self.attach(self.asked, Policy(ready=often))
+        self.beats = make_job(loop, python(BEATS), name="beats", probed=True)
+        self.beats.taps.append(lambda _: setattr(days, "owed", False))
+        self.beats.observers.append(
+            lambda _: setattr(days, "owed", False)
+        )  # it may be ended before it answers
+        self.attach(self.beats, Policy(ready=Probe("notify"), watchdog=Watchdog(int(3000e6))))
+        if leak:
+            loop.observers.append(lambda transition: self.leaked.append([transition.event]))
+        for job in loop.jobs:
+            start(loop, job)
+        self.every(1200.0, self.beat)
+        self.every(7200.0, lambda: loop.send(self.probed, RESTART))
+        self.every(10800.0, lambda: loop.send(self.beats, RESTART))
+        self.every(600.0, self.accept)
+
+    def attach(self, job, policy):
+        """As a supervisor does it."""
+        self.sources.attach(job, policy, StopPolicy(), self.port)
+
+    def every(self, seconds, act):
+        """`act` again and again."""
+
+        def again():
+            act()
+            self.loop.at(self.loop.now() + seconds, again)
+
+        self.loop.at(self.loop.now() + seconds, again)
+
+    def beat(self):
+        """The service that is watched over says that it lives."""
+        if self.beats.process is not None and self.beats.lifecycle.state is State.READY:
+            procs.send(self.beats.process.pid, signal.SIGUSR1)
+            self.days.owed = True
+
+    def accept(self):
+        """Take the probes' connections."""
+        self.server.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.server.accept()[0].close()
+
+    def close(self):
+        """The end."""
+        self.sources.close()
+        self.days.close()
+        self.log.close()
+        self.server.close()
+        self.ports.release()
+
+
+class Both:
+    """The Verbatim of a supervisor, as far as the log goes."""
+
+    def __init__(self, log):
+        self.log = log
+
+    def feed(self, chunk):
+        """To the log."""
+        self.log.write(chunk)
+
+    def end(self):
+        """Nothing is held back."""
+
+
+def three_days(folder, *, day=DAY, leak=False):
+    """What is weighed at the end of each day, and how many lives there were until then."""
+    world = ThreeDays(folder, leak=leak)
+    try:
+        begun = world.days.clock()
+        found = []
+        for number in range(1, DAYS + 1):
+            world.days.pass_until(begun + number * day + 500)  # between two restarts
+            found.append((*weigh(), world.days.spawned))
+            for job in (world.probed, world.asked, world.beats):
+                assert job.lifecycle.state is State.READY, (number, job.name, job.lifecycle.state)
+    finally:
+        world.close()
+    print(f"blocks, objects, descriptors, lives at the end of each day: {found}")
+    return found
+
+
+def grows(found):
+    """Whether a day has left something behind for one in three of its lives, or a descriptor."""
+    (_, _, _, _), (blocks, objects, descriptors, lives), last = found
+    allowed = (last[3] - lives) / 3
+    return last[0] - blocks > allowed or last[1] - objects > allowed or last[2] != descriptors
+
+
+@pytest.fixture(autouse=True)
+def few_marks(monkeypatch):
+    """What is remembered of the output has its full size on the first day."""
+    monkeypatch.setattr("devport.engine.backlog.MARKS", 8)
+
+
+def test_p40_three_days_leave_nothing_behind(tmp_path):
+    """P40: crashes, probes, restarts, watchdog, rotated logs. The third day adds nothing."""
+    began = time.monotonic()
+    found = three_days(tmp_path)
+
+    assert found[-1][3] - found[-2][3] > 50  # lives of a day
+    assert not grows(found), found
+    assert time.monotonic() - began < 60
+    assert (tmp_path / "log.3").exists()  # the log went round
+    assert sum(path.stat().st_size for path in tmp_path.glob("log*")) < 1_200_000
+    assert not list((tmp_path / "run").glob("*")), "sockets left"
+
+
+def test_p40_negative_control(tmp_path):
+    """One small list kept for each transition is seen."""
+    assert grows(three_days(tmp_path, day=DAY / 4, leak=True))
+
+
+def test_nothing_closed_is_waited_for():
+    """A sibling that has not executed yet holds the report of an earlier spawn: nothing waits for that.
+
+    (Found by the soak: for as long as that took, the loop span.)
+    """
+    with engine() as loop:
+        job = make_job(loop, ("sleep", "1000"))
+        start(loop, job)
+        loop._settle()
+        held = os.dup(job.process.report)  # as a fork would have it
+        try:
+            run_until(loop, lambda: job.lifecycle.state is State.READY)
+            run_for(loop, 0.05)
+            assert loop._control._selector.poll(0) == []
+        finally:
+            os.close(held)
+
+
+# the real thing
+
+
+def memory(pid):
+    """Kilobytes of memory that are `pid`'s own (its share of what is shared included)."""
+    with open(f"/proc/{pid}/smaps_rollup") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+
+
+def services_of_the_soak():
+    """Ten services that print, crash, leave daemons behind, are probed."""
+    steady = "while :; do echo tick; sleep 0.2; done"
+    processes = {
+        "chatty": {"exec": "while :; do seq 1 200; sleep 1; done"},
+        "crash": {
+            "exec": "seq 1 50; sleep 0.3; exit 3",
+            "restart": {"max": None, "delay": 0.5, "max-delay": 2},
+        },
+        "always": {"exec": "sleep 1", "restart": {"on": "always", "max": None, "delay": 0.2, "max-delay": 1}},
+        "tcp": {
+            "exec": child("listener"),
+            "ready": {"tcp": None, "period": 0.5},
+            "live": {"tcp": None, "period": 1},
+        },
+        "exec": {"exec": steady, "ready": {"exec": "true", "period": 0.5}},
+        "log": {"exec": steady, "ready": {"log": "tick"}, "watch": "src"},
+        "daemons": {"exec": child("forker", "double", "stubborn"), "stop": {"timeout": 0.3}},
+        "orphans": {"exec": child("orphans", 100), "restart": {"on": "always", "max": None, "delay": 1}},
+        "deaf": {"exec": child("stubborn"), "stop": {"timeout": 0.2}},
+        "later": {"exec": steady, "after": ["tcp@ready"]},
+        "half": {"exec": "while :; do printf 'half a '; sleep 0.3; echo line; done"},
+    }
+    return json.dumps({"processes": processes})
+
+
+VERBS = (
+    ["restart", "deaf"],
+    ["restart", "daemons"],
+    ["restart", "log"],
+    ["signal", "exec"],
+    ["signal", "-s", "USR1", "tcp"],
+    ["logs", "-n", "20", "chatty", "crash"],
+    ["ls"],
+    ["stop", "half"],
+    ["start", "-d", "--no-tmux", "half"],
+    ["wait", "-t", "1", "tcp"],
+)
+
+
+class Soak:
+    """What the supervisors use, in `count` looks."""
+
+    def __init__(self, machine, names):
+        self.pids = {name: machine.supervisor(machine.row(name)["hash"]) for name in names}
+        self.seen = {name: [] for name in names}
+
+    def look(self):
+        """Once more."""
+        for name, pid in self.pids.items():
+            self.seen[name].append((memory(pid), len(os.listdir(f"/proc/{pid}/fd"))))
+
+    def growth(self, name):
+        """KB and descriptors of the last third of all looks less those of the second: medians."""
+        seen, third = self.seen[name], len(self.seen[name]) // 3
+        middle, last = seen[third : 2 * third], seen[2 * third :]
+        return [
+            statistics.median(one[what] for one in last) - statistics.median(one[what] for one in middle)
+            for what in (0, 1)
+        ]
+
+
+@pytest.mark.drill
+@pytest.mark.drill_only
+@pytest.mark.timeout(1200)
+def test_p40_ten_real_minutes(plain, tally):
+    """P40: ten minutes of crashes, probes, output and commands: no supervisor grows."""
+    plain.devport.write("src/file", "")
+    plain.devport.write("devport.yaml", services_of_the_soak())
+    plain.call("start", "-d", "--no-tmux", timeout=60)  # status 1 where "crash" has crashed meanwhile
+    names = sorted(set(plain.ls()) - {"half"})  # which gets new supervisors
+    soak = Soak(plain, names)
+    end, count = time.monotonic() + float(os.environ.get("DEVPORT_TEST_SOAK", "600")), 0
+    while time.monotonic() < end:
+        words = VERBS[count % len(VERBS)]
+        done = plain.call(*words, timeout=60)
+        assert done.status in (0, 124), done.shown()
+        plain.devport.write("src/file", str(count))
+        procs.elapse(1.5)
+        soak.look()
+        count += 1
+        for pid in soak.pids.values():
+            assert procs.is_alive(pid)
+    for name in names:
+        first, last = soak.seen[name][0], soak.seen[name][-1]
+        print(f"{name}: {first} -> {last} (KB, descriptors), growth {soak.growth(name)}")
+    for name in names:
+        kilobytes, descriptors = soak.growth(name)
+        assert kilobytes < 350, name  # a backlog of 64 to 128 KB is cut at other moments
+        assert abs(descriptors) <= 4, name  # a probe or a client under way
+        assert len(soak.seen[name]) > 10
+    plain.do("down")
+    plain.nothing_left()
+    tally(count)
+
+
+@pytest.mark.drill
+@pytest.mark.drill_only
+@pytest.mark.timeout(600)
+def test_p23_twelve_hundred_services(devport, tally):
+    """P23: 1 200 services: started in a minute, idle at no cost, no line lost, stopped."""
+    count = 1200
+    devport.claim(count)
+    program = "echo $$ begins; read x <../go; seq 1 20; exec sleep 1000"
+    devport.procfile(**{f"s{number}": program for number in range(count)})
+    os.mkfifo(devport.folder / "go")
+    running = devport.start(setup=["nofile=256:8192"])
+    began = time.monotonic()
+    running.expect(rb"s%d started" % (count - 1), 90)
+
+    def begun():
+        running.read(0.2)
+        assert running.output.count(b" begins\n") == count
+
+    procs.eventually(begun, 90)
+    started = time.monotonic() - began
+    supervisor = running.supervisor
+    procs.idle(devport.tag, timeout=60)
+    before = procs.cpu_seconds(supervisor)
+    procs.elapse(5)
+    used = procs.cpu_seconds(supervisor) - before
+    (devport.folder / "go").write_bytes(b"")  # whoever waits for a writer gets its end-of-file
+
+    def printed():
+        running.read(0.2)
+        lines = re.findall(rb"s\d+ +\| (?:[1-9]|1\d|20)$", running.output, re.MULTILINE)
+        assert len(lines) == 20 * count
+
+    procs.eventually(printed, 90)
+    status, seconds = running.stop(timeout=90)
+    print(f"started in {started:.1f} s, idle CPU {used / 5:.2%}, stopped in {seconds:.1f} s")
+
+    assert status == 143
+    assert started < 60
+    assert used < 0.15  # 3 % of 5 s
+    assert procs.tree(devport.tag) == []
+    tally(count)
