@@ -40,6 +40,12 @@ def test_restart(restart, expected):
     assert expected <= {*lines(web(restart=restart))}
 
 
+def test_restart_of_a_lazy_service():
+    """One that ends well waits for the next connection; its sockets start it, not its restart policy."""
+    one = web(restart=RestartPolicy("always"), listen=(Listen("http", "tcp", "127.0.0.1:80"),), lazy=True)
+    assert "Restart=on-failure" in lines(one)
+
+
 @pytest.mark.parametrize(
     ("stop", "expected"),
     [

@@ -282,7 +282,9 @@ def _restart(unit: Unit) -> Iterator[str]:
     if restart.on == "never" or restart.max == 0:
         yield "Restart=no"
     else:
-        yield f"Restart={'always' if restart.on == 'always' and not _ends(unit) else 'on-failure'}"
+        # A lazy service that ends well waits for the next connection, which its sockets see to.
+        always = restart.on == "always" and not _ends(unit) and not unit.service.policy.lazy
+        yield f"Restart={'always' if always else 'on-failure'}"
         yield f"RestartSec={_seconds(restart.delay)}"
         if not _ends(unit):
             yield f"RestartForceExitStatus={_CLEAN}"  # to systemd these are a good end

@@ -312,6 +312,21 @@ def test_sockets(folder, ports):
             socket.create_connection(("127.0.0.1", ports.first))
 
 
+def test_lazy_service_that_ends(folder, ports):
+    """A lazy service that ends well is down until the next connection, as it is under devport."""
+    listens = (Listen("http", "tcp", f"127.0.0.1:{ports.first}"),)
+    always = RestartPolicy("always", delay=0.0)
+    docs = service(folder, "docs", "serve-one", listen=listens, lazy=True, restart=always)
+
+    with booted(plan(folder, docs), folder) as box:
+        box.target("start")
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", ports.first), 20) as client:
+                assert client.makefile().readline().split()[0] == "http"
+            box.eventually(["docs"], ["inactive"])
+        assert box.show("docs", "NRestarts") == "0"
+
+
 def test_watchdog(folder):
     """Who is silent for longer than it said is ended, and started again."""
     hung = service(

@@ -1,8 +1,9 @@
 """A service of many ways for exported units: `unit.py WAY OUT ...`; what it saw goes to the file OUT.
 
 dump: its words and environment as JSON.  stay: the same, and then it waits.  notify: READY=1 once OUT.go is
-there.  serve: answers on the sockets it is passed.  open: takes connections on the port in its words once
-OUT.go is there.  order: its name behind what is in OUT.  leave: waits until OUT.asked is there.
+there.  serve: answers on the sockets it is passed.  serve-one: the same, once.  open: takes connections on
+the port in its words once OUT.go is there.  order: its name behind what is in OUT.  leave: waits until
+OUT.asked is there.
 """
 
 import json
@@ -37,6 +38,8 @@ def serve(out):
         for one in select.select(list(sockets), [], [])[0]:
             with one.accept()[0] as peer:
                 peer.sendall(f"{sockets[one]} {os.getpid()}\n".encode())
+            if sys.argv[1] == "serve-one":
+                return
 
 
 def main(way, out):
@@ -48,8 +51,9 @@ def main(way, out):
         until(f"{out}.go")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer:
             peer.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1))
-    elif way == "serve":
+    elif way in ("serve", "serve-one"):
         serve(out)
+        return
     elif way == "open":
         until(f"{out}.go")
         listener = socket.create_server(("127.0.0.1", int(sys.argv[3])))
