@@ -19,7 +19,7 @@ demo: $(VENV)/demo
 	@$(BIN)/devport start -f Procfile.example
 
 test: lint
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(VENV)/tools
 	$(BIN)/ruff check
@@ -32,7 +32,7 @@ bench: $(VENV)/demo
 # The long columns, walks, soak, controls, and the peers that are installed (docs/promises.md): about an hour.
 drill: $(VENV)/tools
 	rm -f $(VENV)/counted
-	DEVPORT_TEST_DRILL_REPORT=$(CURDIR)/$(VENV)/counted $(BIN)/python -m pytest -n auto --drill -m "drill or drill_only"
+	DEVPORT_TEST_DRILL_REPORT=$(CURDIR)/$(VENV)/counted $(BIN)/python -m pytest -n auto --dist worksteal --drill -m "drill or drill_only"
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=tests $(BIN)/python -m drill.peers
 
 # How many small changes of the pure machine its tests notice (docs/mutation.md): some minutes, not part of test.

@@ -6,7 +6,7 @@ and takes no lock but the registration's.
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from devport.context import Context
 from devport.encoding import printable
@@ -22,14 +22,17 @@ from devport.registry.policy import to_json
 from devport.registry.record import Record
 from devport.registry.register import Registration, register
 from devport.registry.store import Store
-from devport.sources.assembly import words
+from devport.sources.assembly import with_variables, words
+
+if TYPE_CHECKING:
+    from devport.export.parts import Word
 
 
 class Launch(NamedTuple):
     """A service ready to be executed.
 
     Its environment is `own` over `common`, which it shares with the project's other services. `ports`
-    by name, the one that is PORT first; empty for none.
+    by name, the one that is PORT first; empty for none. `parts` of the words are for exports.
     """
 
     service: Service
@@ -38,6 +41,7 @@ class Launch(NamedTuple):
     own: Mapping[str, str]
     common: Mapping[str, str]
     ports: Mapping[str, int]
+    parts: "tuple[Word, ...]" = ()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -65,7 +69,21 @@ def for_export(
     services = _resolve(context, project, services, registration)
     launches = _launches(context, project, services, registration, options)
     shared = common(NOTHING, project.env, registration.ports, False)
-    return tuple(one._replace(common=shared) for one in launches)
+    return tuple(_exported(one, shared) for one in launches)
+
+
+def _exported(one: Launch, shared: Mapping[str, str]) -> Launch:
+    """`one` with `shared` in common, without what devport knows its services by, all variables replaced."""
+    from devport.export.parts import parts  # noqa: PLC0415 - for exports only
+
+    seen = one.environment
+    own_ = {name: value for name, value in one.own.items() if name != "DEVPORT_HASH"}
+    found = one._replace(own=own_, common=shared)
+    service = one.service
+    if service.expand:
+        policy, stop = with_variables(service.policy, service.stop, seen)
+        found = found._replace(service=service._replace(policy=policy, stop=stop))
+    return found._replace(parts=parts(service, one.argv, seen, found.environment))
 
 
 def enroll(

@@ -176,7 +176,8 @@ class Service(NamedTuple):
     place in the file and `instance` the instance's, both from 0; `named` is False where devport made
     the name up, so that it cannot be the identity. `command` is what is executed; with
     `expand`, `$NAME` in its words is replaced from the service's environment first (no shell does it).
-    `restart` None leaves it to the frame: never in the foreground, on failure in the background.
+    `restart` None leaves it to the frame: never in the foreground, on failure in the background; with
+    `restart_said` False it is devport's own, because nobody has said one.
     `interactive` has Ctrl-C and Ctrl-Z typed in a window reach the service itself. `enable` says whether
     it starts unless it is named. `ends_run`: its end is the end of a run in the foreground (foreman's
     rule). `cwd` and `env_files` are absolute. `source` is `FILE:LINE`.
@@ -197,6 +198,7 @@ class Service(NamedTuple):
     pty: bool | None = None
     stop: StopPolicy = StopPolicy()
     restart: RestartPolicy | None = None
+    restart_said: bool = True
     interactive: bool = False
     policy: Policy = Policy()
     enable: Enable = "true"

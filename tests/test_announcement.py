@@ -13,12 +13,12 @@ from devport.engine.lifecycle import DOWN, GONE, READY, RESTART, SPAWNED, TIMEOU
 KNOWN = {"started", "ready", "not ready", "exited", "stopped", "failed", "killing", "unhealthy"}
 
 
-def say(made, event, now=0.0, *, port=None, pid=4711):
+def say(made, event, now=0.0, *, port=None, pid=4711, **facts):
     """Hand `event` to `made`; what is said of it: text and fields, None for nothing."""
     before = made.state
     made.handle(event, now)
     process = None if pid is None else SimpleNamespace(pid=pid)
-    job = SimpleNamespace(name="web", lifecycle=made, process=process)
+    job = SimpleNamespace(name="web", lifecycle=made, process=process, facts=facts)
     said = announcement(Transition(job, before, event), port)
     return None if said is None else tuple(said)
 
@@ -81,6 +81,14 @@ def test_exited_to_come_back():
     assert say(up(delay=2.0), exited(3)) == (
         "exited with status 3, restarts in 2 s",
         {"event": "exited", "status": 3, "retry_in": 2.0},
+    )
+
+
+def test_exited_until_somebody_connects():
+    """What the next connection starts does not say a time, which nothing happens at."""
+    assert say(up(on="always"), exited(0), listening=True) == (
+        "exited with status 0, waits for a connection",
+        {"event": "exited", "status": 0},
     )
 
 

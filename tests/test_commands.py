@@ -293,7 +293,7 @@ def test_start_says_what_is_left_out(call, folder, started):
     result = call("start")
 
     assert result.status == 0
-    assert result.err == "devport: release is not started: it runs only when it is named\n"
+    assert result.err == "devport: release is left out: it runs only when it is named\n"
     assert started("release").names == ["release"]
 
 

@@ -282,7 +282,7 @@ def test_process_compose_policy():
     assert (found["namespace"], found["is_tty"], found["log_location"]) == (
         "all",
         True,
-        "/var/log/a b/web.log",
+        "/var/log/a b/demo-web.log",
     )
     assert found["watch"]["paths"][0] == {"path": "src", "include": ["*.py"], "exclude": ["*_test.py"]}
     assert process(unit(restart=RestartPolicy()))["availability"] == {"restart": "no"}

@@ -208,6 +208,17 @@ def test_logs_that_cannot_be_named(format_):
         format_.render(plan(unit(("true",)), log="/var/log\r"))
 
 
+def test_launchd_names():
+    """Two that only capitals tell apart are one file to macOS, and an error."""
+    one = unit(("true",))
+
+    with pytest.raises(
+        UsageError, match=r"^cannot export demo to launchd: demo.web.plist and demo.Web.plist"
+    ):
+        launchd.render(plan(one, one._replace(name="Web")))
+    assert len(launchd.render(plan(one, one._replace(name="web.2")))) == 2
+
+
 def test_procfile_names():
     """Two services that a Procfile would have to call the same are an error."""
     one = unit(("true",))

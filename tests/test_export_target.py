@@ -160,7 +160,7 @@ def test_what_is_left(target):
 def test_a_folder_that_cannot_be_written(tmp_path):
     """One line that names what is in the way."""
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(DevportError, match=rf"^cannot write {tmp_path}/out: File exists$"):
+    with pytest.raises(DevportError, match=rf"^cannot export to {tmp_path}/out: it is no folder$"):
         Target(str(tmp_path / "out"), "shop", "systemd").write([WEB])
 
 

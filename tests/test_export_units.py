@@ -6,7 +6,7 @@ from support.export_projects import ordinary, unit
 from devport.errors import UsageError
 from devport.export import systemd
 from devport.export.plan import Plan
-from devport.model import Dependency, Listen, Probe, RestartPolicy, StopPolicy
+from devport.model import Dependency, Listen, Probe, RestartPolicy, StopPolicy, Watch
 
 
 def files(*units, **given):
@@ -81,6 +81,12 @@ def test_after(condition, policy, expected):
     assert any("Not carried over" in line for line in found) == (len(expected) == 1)
 
 
+def test_losses():
+    """What systemd cannot do is said in the unit, waits that grow too."""
+    one = web(watch=Watch(("/srv",)), restart=RestartPolicy("always", max_delay=9.0))
+    assert "# Not carried over: watch, restart.max-delay" in lines(one)
+
+
 @pytest.mark.parametrize(
     ("one", "why"),
     [
@@ -123,6 +129,17 @@ def test_strange_names():
         "shop-\\xc3\\xbc\\x20\\x2f\\x40.service",
         "shop-\\xc3\\xbc\\x20\\x2f\\x40.env",
     }
+
+
+@pytest.mark.parametrize(
+    ("description", "expected"),
+    [("a%n \\ b", "a%%n \\ b"), ("to \\", "to \\\\"), ("to \\\\ ", "to \\\\"), ("1\n2 \\ ", "1\\n2 \\\\")],
+)
+def test_descriptions(description, expected):
+    """A description is one line, and does not take the next one with it: a backslash at its end would."""
+    found = lines(web(description=description))
+    assert f"Description={expected}" in found
+    assert "PartOf=shop.target" in found
 
 
 def test_templates():

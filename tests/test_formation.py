@@ -71,7 +71,7 @@ def test_instances_know_their_entry_and_number():
 
 
 RELEASE = project("release", "web")
-NOTICE = ("release is not started: it runs only when it is named",)
+NOTICE = ("release is left out: it runs only when it is named",)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_release_alone_is_nothing_to_run():
     """A project of a release only says how it is run."""
     message = failure(services=project("release"))
 
-    assert message == "nothing to run: release is not started: it runs only when it is named"
+    assert message == "nothing to run: release is left out: it runs only when it is named"
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,6 @@ def test_port():
     assert service.policy.ready.port is None
     assert one("command: serve")[0]["no-port"] is True
     assert "no-port" not in one("command: serve $PORT")[0]
-    assert one("command: x\nenvironment: [PORT=auto]")[1] == ["web: its PORT is devport's"]
 
 
 def test_same_port_twice():
@@ -371,6 +370,7 @@ def test_folders_and_watch():
     assert keys["watch"] == {"paths": ["src/lib"], "extensions": ["py"], "ignore": ["tmp"]}
     assert said == [
         "web: watch: include: x/*.c is not carried over",
+        "web: watch: debounce is not carried over: devport has its own, until the last of several changes",
         "web: watch: cascade is not carried over",
     ]
 
@@ -589,8 +589,8 @@ def test_compose():
     assert said == [
         "name is not carried over",
         "db: is left out: it has no command: what its image runs is not known",
-        "web: does not wait for db, which is not here",
         "web: build is not carried over: it runs on this machine, with what is installed here",
+        "web: does not wait for db, which is not here",
         "web: ports is not carried over: it listens on this machine, on its own PORT if it asks for it",
         "web: env_file: item 2: required is not carried over: a file that is missing is an error",
         "web: working_dir is not carried over: /app is a folder of the image",
@@ -648,7 +648,7 @@ processes:
     is_interactive: true
     namespace: a
     replicas: 1
-    watch: {paths: [{path: src, include: ["*.py"], exclude: [tmp]}], debounce: 1s}
+    watch: {paths: [{path: src, include: ["*.py"], exclude: [tmp]}]}
     is_template_disabled: false
     is_dotenv_disabled: false
     is_daemon: false
@@ -740,14 +740,33 @@ def test_no_unknown_key_is_forgotten(format_):
 
 
 @pytest.mark.parametrize("format_", EVERYTHING)
-@pytest.mark.parametrize("wrong", [{"zzz": 7}, [["zzz"], {"zzz": 7}], "zzz"], ids=["map", "list", "text"])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"zzz": 7}, [["zzz"], {"zzz": 7}], "zzz", 70007],
+    ids=["map", "list", "text", "number"],
+)
 def test_no_wrong_type_is_forgotten(format_, wrong):
     """A value that is none of its key's arrives as it is, or something is said."""
     document = yaml.safe_load(EVERYTHING[format_])
     for path in places(document):
         if path not in {(), ("version",)}:
             text, said = outcome(replaced(document, path, lambda _: wrong))
-            assert said or "zzz" in text, path
+            assert said or "zzz" in text or "70007" in text, path
+
+
+@pytest.mark.parametrize("format_", EVERYTHING)
+def test_no_empty_item_is_forgotten(format_):
+    """Neither nothing in a list nor a key that nobody knows without a value: it is named."""
+    document = yaml.safe_load(EVERYTHING[format_])
+    count = 0
+    for path in places(document):
+        if isinstance(path[-1] if path else None, int):
+            count += 1
+            assert outcome(replaced(document, path, lambda _: None))[1], path
+        changed = replaced(document, path, lambda node: {**node, "zzz": None} if type(node) is dict else node)
+        if changed != document and path[-1:] not in {("vars",), ("environment",), ("env",)}:
+            assert any("zzz" in line for line in outcome(changed)[1]), path
+    assert count >= 3
 
 
 @pytest.mark.parametrize(
@@ -781,7 +800,75 @@ def test_no_wrong_type_is_forgotten(format_, wrong):
             "autostart is not carried over: expected true or false, found 'perhaps'",
         ),
         ("services", "stop_signal: FOO", "stop_signal is not carried over: expected a signal, found 'FOO'"),
-        ("services", "restart: 'on-failure:x'", "restart is not carried over: x is no number"),
+        ("services", "restart: 'on-failure:x'", "restart: its limit is not carried over: x is no number"),
+        ("services", "restart: 'always:3'", "restart: its limit is not carried over: always has none"),
+        ("services", "profiles: solo", "profiles is not carried over: expected a list, found 'solo'"),
+        ("services", "working_dir: 5", "working_dir is not carried over: expected a text, found 5"),
+        ("services", "depends_on: [null]", "depends_on: item 1 is not carried over: there is nothing"),
+        ("services", "depends_on: {n: 5}", "depends_on: n is not carried over: expected a mapping, found 5"),
+        ("services", "comand:", "comand is not carried over (did you mean command?)"),
+        (
+            "services",
+            "environment: {'': x}",
+            "environment: '' is not carried over: that cannot be the name of a variable",
+        ),
+        (
+            "services",
+            "environment: {PORT: 99999}",
+            "environment: PORT is not carried over: 99999 is no port, devport finds one",
+        ),
+        ("services", "healthcheck: 5", "healthcheck is not carried over: expected a mapping, found 5"),
+        (
+            "services",
+            "healthcheck: {test: NONE, retries: '3'}",
+            "healthcheck is not carried over: test: NONE as a text is a command; [NONE] takes a check away",
+        ),
+        ("services", "healthcheck: {disable: true, zzz: 1}", "healthcheck: zzz is not carried over"),
+        (
+            "services",
+            "healthcheck: {test: [a]}",
+            "healthcheck is not carried over: test: a list begins with CMD, CMD-SHELL or NONE, not with a",
+        ),
+        (
+            "services",
+            "healthcheck: {test: [CMD, null]}",
+            "healthcheck is not carried over: test: item 2: expected a text, found nothing",
+        ),
+        (
+            "services",
+            "healthcheck: {test: x, retries: 2.5}",
+            "healthcheck: retries is not carried over: expected a whole number, found 2.5",
+        ),
+        (
+            "processes",
+            "environment: [PORT=auto]",
+            "environment: PORT is not carried over: auto is no port, devport finds one",
+        ),
+        ("processes", "description: 5", "description is not carried over: expected a text, found 5"),
+        ("processes", "namespace: [null]", "namespace: item 1 is not carried over: there is nothing"),
+        (
+            "processes",
+            "availability: {max_restarts: 3}",
+            "availability: max_restarts is not carried over: nothing is restarted",
+        ),
+        (
+            "processes",
+            "readiness_probe: {exec: {command: ''}}",
+            "readiness_probe is not carried over: it does nothing",
+        ),
+        (
+            "processes",
+            "readiness_probe: {exec: {command: y}}\nready_log_line: up",
+            "ready_log_line is not carried over: there is a readiness_probe",
+        ),
+        (
+            "processes",
+            "watch: {paths: [{include: ['*.py']}]}",
+            "watch: paths: item 1 is not carried over: there is no path",
+        ),
+        ("processes", "depends_on: {n: 5}", "depends_on: n is not carried over: expected a mapping, found 5"),
+        ("procs", "cmd: [y]", "cmd is not carried over: there is a shell"),
+        ("procs", "stop: {cmd: halt, send-keys: [q]}", "stop: send-keys is not carried over: there is a cmd"),
         ("services", "env_file: {a: b}", "env_file: a is not carried over"),
     ],
 )
@@ -790,6 +877,138 @@ def test_what_is_wrong_is_named(kind, keys, line):
     command = "shell: x" if kind == "procs" else "command: x"
 
     assert f"web: {line}" in one(f"{command}\n{keys}", kind)[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "why"),
+    [
+        ("processes", "{command: [x, y]}", "command: expected a text, found a list"),
+        ("processes", "{command: 5}", "command: expected a text, found 5"),
+        ("processes", "{command: ' '}", "its command is empty"),
+        ("processes", "{entrypoint: x}", "entrypoint: expected a list, found 'x'"),
+        ("processes", "{entrypoint: [x, [y], z]}", "entrypoint: item 2: expected a text, found a list"),
+        ("processes", "{command: , namespace: a}", "it has no command"),
+        ("processes", "text", "expected a mapping, found 'text'"),
+        ("processes", "null", "expected a mapping, found nothing"),
+        ("procs", "{cmd: []}", "its cmd is empty"),
+        ("procs", "{cmd: x y}", "cmd: expected a list, found 'x y'"),
+        ("procs", "{cmd: [x, null]}", "cmd: item 2: expected a text, found nothing"),
+        ("procs", "{shell: 5}", "shell: expected a text, found 5"),
+        ("procs", "{cwd: x}", "it has no command"),
+        ("procs", "5", "expected a text, a list or a mapping, found 5"),
+        ("procs", "[]", "it is empty"),
+        ("procs", "''", "it is empty"),
+        ("services", "{command: 5}", "command: expected a text or a list, found 5"),
+        ("services", "{command: []}", "its command is empty"),
+        ("services", "{entrypoint: ''}", "its entrypoint is empty"),
+        (
+            "services",
+            "{command: x, entrypoint: {a: b}}",
+            "entrypoint: expected a text or a list, found a mapping",
+        ),
+        ("services", "{command: [x, {a: b}]}", "command: item 2: expected a text, found a mapping"),
+        ("services", "null", "expected a mapping, found nothing"),
+    ],
+)
+def test_no_command(kind, given, why):
+    """What has no command that can be carried over is left out, whoever waits for it is told and does not."""
+    waits = "deps: [a b]" if kind == "procs" else "depends_on: {a b: {condition: %s_started}}"
+    waits = waits.replace("%s", kind.removesuffix("es") if kind == "processes" else "service")
+    ok = f"{{{'shell' if kind == 'procs' else 'command'}: x, {waits}}}"
+    data, said, _ = imported(f"{kind}:\n  a b: {given}\n  ok: {ok}\n")
+
+    assert [*data["processes"]] == ["ok"]
+    assert "after" not in data["processes"]["ok"]
+    assert said == [f"a b: is left out: {why}", "ok: does not wait for a b, which is not here"]
+
+
+def test_nothing_with_a_command():
+    """Then there is no result, and the reasons are said."""
+    message = "nothing in it can run here; a: is left out: command: expected a text, found a list"
+
+    assert failure("processes: {a: {command: [x]}}") == f"cannot import FILE.yaml: {message}"
+
+
+def test_numbers_among_words():
+    """`sleep 100` is two words, however YAML reads the second."""
+    assert one("entrypoint: [sleep, 100]")[0]["exec"] == "exec sleep 100"
+    assert one("cmd: [sleep, 100]", "procs")[0]["exec"] == "exec sleep 100"
+    assert one("command: [sleep, 100]", "services")[0]["exec"] == "exec sleep 100"
+
+
+def test_depends_on_without_a_condition():
+    """It waits, and this is told; so is what means nothing here."""
+    data, said, _ = imported(
+        "services:\n  a: {command: x}\n  b: {command: x}\n  web:\n    command: y\n"
+        "    depends_on:\n      a:\n      b: {condition: service_started, required: false}\n"
+    )
+
+    assert data["processes"]["web"]["after"] == ["a@started", "b@started"]
+    assert said == [
+        "web: waits until a has been started: depends_on has no condition for it",
+        "web: depends_on: b: required is not carried over: what is here is waited for",
+    ]
+
+
+def test_empty_names():
+    """They can be seen."""
+    assert imported("procs: {'': x, a: {shell: y, deps: [z]}}")[1][0] == "service: was called ''"
+    assert imported("procs: {'': [], a: y}")[1] == ["'': is left out: it is empty"]
+    assert imported("services: {'': {command: x, environment: {U: 'http://'}}}")[1] == [
+        "service: was called ''"
+    ]
+
+
+def test_groups_that_are_called_alike():
+    """Neither is lost, and both names are told."""
+    data, said, _ = imported(
+        "processes:\n  a: {command: x, namespace: b c}\n  b: {command: y, namespace: b-c}\n"
+    )
+
+    assert data["groups"] == {"b-c": ["a"], "b-c-2": ["b"]}
+    assert said == ["group b-c: was called b c", "group b-c-2: was called b-c"]
+
+
+def test_images_in_one_line():
+    """What is the same for all is said once, and names them."""
+    _, said, _ = imported(
+        "services:\n  a: {image: i, command: x}\n  b: {build: ., image: j, command: x}\n  c: {image: k}\n"
+    )
+
+    assert said == [
+        "a, b: image and build are not carried over: they run on this machine, with what is installed here",
+        "c: is left out: it has no command: what its image runs is not known",
+    ]
+
+
+def test_lines_about_replicas():
+    """One for each key, not for each instance."""
+    _, said, services = imported(
+        "processes:\n  w:\n    command: 'echo {{.NO}} ${U}'\n    replicas: 3\n    environment: [PORT=x]\n"
+        "    depends_on: {z: {condition: process_started}, a: }\n"
+        "    readiness_probe: {exec: {command: y}, failure_threshold: 20000}\n"
+        "  a: {replicas: 2}\n  w-1: {command: x}\n"
+    )
+
+    assert [*services] == ["w-0", "w-2", "w-1"]
+    assert said == [
+        "w: the template {{.NO}} in command is not carried over",
+        "w: command: ${U} is replaced by its shell, when it starts",
+        "w: ready: gives up after 10000 failures, the most that devport counts",
+        "w: w-1 is left out: another process is called so",
+        "w: environment: PORT is not carried over: x is no port, devport finds one",
+        "w: does not wait for z, which is not here",
+        "w: does not wait for a, which is not here",
+        "a: is left out: it has no command",
+    ]
+
+
+def test_replicas_with_another_name():
+    """It is told once."""
+    _, said, services = imported("processes:\n  my w: {command: x, replicas: 3}\n")
+
+    assert [*services] == ["my-w-0", "my-w-1", "my-w-2"]
+    assert said == ["my w: the first of them is called my-w-0"]
 
 
 def test_replicas_beyond_the_most():
@@ -827,7 +1046,7 @@ def test_open_quote(key):
     """It is named as that."""
     text = f'services:\n  ok: {{command: x}}\n  web: {{{key}: "serve \'all"}}\n'
 
-    assert imported(text)[1] == [f"web: is left out: a quote is not closed in its {key}"]
+    assert imported(text)[1] == [f"web: is left out: {key}: a quote is not closed"]
 
 
 @pytest.mark.parametrize(

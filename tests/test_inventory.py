@@ -25,7 +25,7 @@ from devport.inventory.readiness import Waiting
 from devport.inventory.rows import Row, Status, details, fields, survey
 from devport.inventory.usage import usage
 from devport.model import StopPolicy
-from devport.registry.holder import Holder, process_start, this_process
+from devport.registry.holder import UNKNOWN, Holder, process_start, this_process
 from devport.registry.locks import Lock, held
 from devport.registry.record import Record, utc
 from devport.registry.store import Store
@@ -334,6 +334,15 @@ def stopped(context, store, *records, **options):
 def test_stop_of_what_does_not_run(context, store, record):
     """It is so already, and that is no failure."""
     assert stopped(context, store, record()) == ["is not running"]
+
+
+def test_stop_of_what_ends_before_it_can_be_named(context, store, record):
+    """Its lock was held without a name when it was looked at, and is free when the name is asked for."""
+    web = record()
+    [row] = survey(context, store, [web])
+    outcomes = stop.stop(context, store, [row._replace(status=Status.RUNNING, holder=UNKNOWN)])
+
+    assert [outcome.did for outcome in outcomes] == ["is not running"]
 
 
 def holder_process(store, record, program):

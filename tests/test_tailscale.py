@@ -21,7 +21,7 @@ from devport.registry.record import Record
 from devport.registry.store import Store
 from devport.tailscale import Tailnet, api, listener
 from devport.tailscale.api import Api
-from devport.tailscale.exposure import host_hint
+from devport.tailscale.exposure import host_hint, service_name
 from devport.tailscale.program import Device, Program
 
 HASH = "1f7a2c90be"
@@ -174,11 +174,12 @@ def test_status_is_not_trusted(standin, out, expected):
 
 
 def test_words_of_the_program(standin):
-    """What is exposed, and withdrawn, as the seed says it."""
+    """What is exposed, and withdrawn, as the seed says it; no name of ours is an option to it (S17)."""
     program = Program(standin.program, {})
-    program.serve(NAME, PORT)
+    name = service_name(Record(HASH, "1f7", key="--bg", name="--yes"))
+    program.serve(name, PORT)
     served = standin.served
-    program.clear(NAME)
+    program.clear(name)
 
     assert standin.words == [
         ["serve", "--service", "svc:1f7", "http://localhost:19007"],

@@ -177,8 +177,20 @@ def test_own_doing_is_found():
     assert guard.judge(A, 0.0) == (A, NONE)
     assert suspicious(guard, A, times=2) == (A, NONE)
     assert suspicious(guard, A) == (NONE, A)
-    assert guard.judge(A, 100.0) == (NONE, NONE)
-    assert guard.judge(A | B, 100.0) == (B, NONE)
+    assert suspicious(guard, A) == (NONE, NONE)
+    assert suspicious(guard, A | B) == (B, NONE)
+
+
+def test_who_saves_often_is_believed_again():
+    """What was found out counts again when it changes long after a start; the second time is for good."""
+    guard = Guard()
+    guard.judge(A, 0.0)
+    suspicious(guard, A, times=3)
+
+    assert guard.judge(A, 200.0) == (A, NONE)
+    suspicious(guard, A, times=2)
+    assert suspicious(guard, A) == (NONE, A)
+    assert guard.judge(A, 1000.0) == (NONE, NONE)
 
 
 def test_own_doing_among_others():

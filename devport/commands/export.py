@@ -53,9 +53,10 @@ from devport.context import Context
 from devport.encoding import encode, printable
 from devport.errors import DevportError, ExitStatus, UsageError
 from devport.export import formats, templates
+from devport.export.parts import Part
 from devport.export.plan import COMMON, SPECIAL, Exporter, File, Plan, Unit
 from devport.export.target import Changes, Target
-from devport.model import BACKGROUND_RESTART, Project
+from devport.model import BACKGROUND_RESTART, Project, Service
 from devport.project import formation, load
 
 NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -70,6 +71,8 @@ def run(context: Context, argv: Sequence[str]) -> int:
     shell = _shell(arguments)
     own = _templates(context, arguments.text("--template-dir"), format_, exporter)
     project = selection.project(arguments, context)
+    if location is not None and (location.startswith("@") or selection.found(project.services, location)):
+        _want_folder(context, location)
     plan = _plan(context, arguments, project, names)._replace(shell=shell, templates=own)
     files = formats.render(format_, exporter, plan)
     if location is None:
@@ -82,10 +85,11 @@ def run(context: Context, argv: Sequence[str]) -> int:
         _say_left(context, target.left(files, prune=prune), context.path(location))
     if not arguments.flag("--force") and (foreign := target.foreign(files)):
         path = os.path.join(context.path(location), foreign[0])
-        raise DevportError(
-            f"cannot write {printable(path)}: it is there, and no export of {plan.app} wrote it"
-            " (--force replaces it)"
-        )
+        other = target.writer(foreign[0])
+        why = f"it is there, and no export of {plan.app} wrote it"
+        if other:
+            why = f"an export of {plan.app} from {printable(other)} wrote it"
+        raise DevportError(f"cannot write {printable(path)}: {why} (--force replaces it)")
     if not is_dry:
         _say(context, target.write(files, prune=prune), context.path(location))
     return ExitStatus.OK
@@ -97,7 +101,19 @@ def _words(arguments: Arguments) -> tuple[str, str | None, tuple[str, ...]]:
         raise arguments.wrong("no FORMAT given")
     format_, *rest = arguments.words
     location, names = (rest[0], tuple(rest[1:])) if rest else (None, ())
+    if location == "":  # a variable of a script that is not set: not the folder we happen to be in
+        raise arguments.wrong("LOCATION is empty")
     return format_, None if location == "-" else location, names
+
+
+def _want_folder(context: Context, name: str) -> None:
+    """UsageError where `name`, which stands in the place of LOCATION, is an entry's and no folder's."""
+    if not os.path.isdir(encode(context.path(name))):
+        what, shown = "a group" if name.startswith("@") else "an entry", printable(name)
+        raise UsageError(
+            f"cannot export to {shown}: that is {what}, and no folder is called so"
+            f" (LOCATION comes before the names; ./{shown} makes the folder)"
+        )
 
 
 def _plan(context: Context, arguments: Arguments, project: Project, names: Sequence[str]) -> Plan:
@@ -110,7 +126,7 @@ def _plan(context: Context, arguments: Arguments, project: Project, names: Seque
     services, notices = selection.choose(
         project, names, arguments.names("--except"), counts.get("-c"), counts.get("-m")
     )
-    for notice in notices:
+    for notice in (*notices, *_left_out(project, services, (*names, *arguments.names("--except"), *counts))):
         context.say(f"devport: {notice}")
     options = run_options(arguments, environ=context.environ, env_files=project.env)
     return Plan(
@@ -126,6 +142,19 @@ def _plan(context: Context, arguments: Arguments, project: Project, names: Seque
         groups=project.groups,
         origin=_origin(context, arguments),
     )
+
+
+def _left_out(project: Project, services: Sequence[Service], asked: Sequence[str]) -> list[str]:
+    """A notice of each service that is not exported, where nothing `asked` says which are.
+
+    A task that nobody waits for is not missed; of the others it may have been forgotten.
+    """
+    there = {one.entry for one in services}
+    return [
+        f"{printable(one.entry)} is left out: it starts only when it is named"
+        for one in project.services
+        if not asked and one.enable == "false" and one.entry not in there
+    ]
 
 
 def _spare_sources(project: Project, paths: Sequence[str]) -> None:
@@ -156,16 +185,15 @@ def _origin(context: Context, arguments: Arguments) -> tuple[str, ...]:
 def unit(one: launch.Launch) -> Unit:
     """What an export has of `one`."""
     service = one.service
-    environment = one.environment
-    environment.pop("DEVPORT_HASH", None)  # by which devport would know the service for its own
     return Unit(
         service.name,
         one.argv,
         service.cwd,
-        environment,
+        one.environment,
         one.ports,
         service,
         service.restart or BACKGROUND_RESTART,
+        one.parts,
     )
 
 
@@ -183,7 +211,9 @@ def _shell(arguments: Arguments) -> str:
 
 
 def _with_shell(found: Unit, shell: str | None) -> Unit:
-    return found if shell is None or found.text is None else found._replace(argv=(shell, "-c", found.text))
+    if shell is None or found.text is None:
+        return found
+    return found._replace(argv=(shell, "-c", found.text), parts=((Part(shell),), *found.parts[1:]))
 
 
 def app_name(arguments: Arguments, project: Project) -> str:
@@ -192,7 +222,10 @@ def app_name(arguments: Arguments, project: Project) -> str:
     if app is None:
         return re.sub("[^A-Za-z0-9_-]+", "-", os.path.basename(project.root)).strip("-_")[:63] or "app"
     if not NAME.fullmatch(app):
-        raise UsageError(f"cannot call an export {printable(app)}: a name is made of A-Z a-z 0-9 _ -")
+        raise UsageError(
+            f"cannot call an export {printable(app) or chr(39) * 2}: a name is made of A-Z a-z 0-9 _ -,"
+            " the first a letter or a digit, and is at most 63 long"
+        )
     return app
 
 

@@ -24,9 +24,9 @@ from devport.commands.start import COMMAND_ONLY
 from devport.commands.start import plan as planned
 from devport.context import Context, is_tty
 from devport.encoding import decode, encode, printable
-from devport.errors import DevportError
+from devport.errors import DevportError, UsageError
 from devport.export import formats
-from devport.export.plan import Plan
+from devport.export.plan import Plan, UnitError
 from devport.export.target import Target
 from devport.kernel import descendants
 from devport.kernel.birth import process_start
@@ -107,7 +107,7 @@ MANAGERS = {
     "honcho": Manager(
         "procfile",
         lambda at: ("start", "-f", f"{at.folder}/Procfile", "-d", at.root, "-e", f"{at.folder}/.env"),
-        "pip install honcho",
+        "https://honcho.readthedocs.io",
     ),
     "mprocs": Manager(
         "mprocs", lambda at: ("--config", f"{at.folder}/mprocs.yaml"), "https://github.com/pvolok/mprocs"
@@ -137,7 +137,10 @@ def start(context: Context, arguments: Arguments) -> int:
     )
     units = tuple(map(unit, launch.for_export(context, project, services, options)))
     plan = Plan(app_name(arguments, project), project.root, units, groups=project.groups)
-    files = formats.find(manager.format_).render(plan)
+    try:
+        files = formats.find(manager.format_).render(plan)
+    except UnitError as error:  # nobody has asked for an export
+        raise UsageError(f"cannot start with {name}: {printable(error.name)}: {error.why}") from error
     folder = _own_folder(context)
     try:
         Target(folder, plan.app, manager.format_).write(files)

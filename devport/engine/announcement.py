@@ -24,6 +24,8 @@ def announcement(transition: Transition, port: int | None) -> Announcement | Non
     lifecycle = transition.job.lifecycle
     if said is None or lifecycle.state is not State.BACKOFF:
         return said
+    if transition.job.facts.get("listening"):  # a lazy one that is done: nothing starts by itself
+        return Announcement(f"{said.text}, waits for a connection", said.fields)
     delay = lifecycle.budget.delay
     return Announcement(f"{said.text}, restarts in {delay:g} s", {**said.fields, "retry_in": delay})
 

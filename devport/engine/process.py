@@ -16,6 +16,7 @@ import termios
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, NoReturn
 
+from devport import kernel
 from devport.encoding import encode
 from devport.engine.limits import NO_LIMITS, Limits, adopt, no_cores
 from devport.engine.signals import HEARD
@@ -114,6 +115,8 @@ class Process:
             if not self.exited:  # its number may be somebody else's by now
                 descendants.send(self.pid, number)
             return
+        if self.exited and not kernel.WAITID and descendants.stat(self.pid) is not None:
+            return  # it is reaped, and its group empty: else nobody could have been given its number
         try:
             os.killpg(self.pid, number)
         except ProcessLookupError:

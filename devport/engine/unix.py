@@ -66,19 +66,20 @@ def is_alive(path: str) -> bool:
 
 
 def listener_pid(path: str) -> int | None:
-    """The process that listens at `path` (0: the system does not tell which); None if nobody does."""
-    if not is_alive(path):
-        return None
+    """The process that listens at `path` (0: the system does not tell which); None if none can be reached."""
     caller = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         caller.setblocking(False)
         at(path, caller.connect)
+    except BlockingIOError:
+        return 0  # it listens, with a queue that is full
+    except OSError:
+        return None  # nor can anybody listen at a path that is too long for an address
+    else:
         if sys.platform == "darwin":
             return 0
         credentials = caller.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)  # pid, uid, gid
         return int.from_bytes(credentials[:4], sys.byteorder)
-    except OSError:
-        return 0
     finally:
         caller.close()
 

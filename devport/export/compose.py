@@ -23,7 +23,7 @@ from devport.export.documents import (
     section,
     words,
 )
-from devport.export.lost import lost, refuse, signal_name
+from devport.export.lost import lost, refuse, says_restart, signal_name
 from devport.export.plan import PRIVATE, File, Plan, Unit, fill
 from devport.model import Probe, RestartPolicy
 
@@ -134,8 +134,8 @@ def _restart(restart: RestartPolicy, *, task: bool) -> str:
 
 
 def _losses(plan: Plan, unit: Unit) -> list[str]:
-    gone = list(lost(unit, _KEPT))
-    if unit.restart.on == "always" and unit.restart.max is not None:
+    gone = list(lost(unit, _KEPT, plan))
+    if unit.restart.on == "always" and unit.restart.max is not None and says_restart(unit):
         gone.append("restart.max")
     ready = ready_of(unit)
     if ready is not None and ready.kind in {"log", "notify"}:

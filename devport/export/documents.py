@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from devport.encoding import printable
-from devport.errors import UsageError
-from devport.export.plan import Plan, Unit
+from devport.export.plan import Plan, Unit, UnitError
 from devport.model import GRACE, Probe
 from devport.project.yaml_writer import dump
 
@@ -18,7 +17,7 @@ _UNREADABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def check_text(unit: Unit, format_: str) -> None:
-    """UsageError where a word, a value or a folder holds bytes that are no UTF-8: no such format has them."""
+    """UnitError where a word, a value or a folder holds bytes that are no UTF-8: no such format has them."""
     stop = unit.service.stop.command
     probes = [probe.command for probe in (unit.service.policy.ready, unit.service.policy.live) if probe]
     words = [word for words in (unit.argv, stop, *probes) for word in words]
@@ -26,8 +25,7 @@ def check_text(unit: Unit, format_: str) -> None:
     texts += [(name, f"{name}={value}") for name, value in unit.environment.items()]
     for what, text in texts:
         if _UNREADABLE.search(text):
-            name = printable(unit.name)
-            raise UsageError(f"cannot export {name} to {format_}: {printable(what)} is not UTF-8")
+            raise UnitError(unit.name, format_, f"{printable(what)} is not UTF-8")
 
 
 def block(value: object, depth: int = 0) -> str:

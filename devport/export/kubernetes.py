@@ -6,8 +6,9 @@ here; it holds the project in the folder where it is on this machine. What is wa
 counterpart: a container that fails is started again until it works.
 
 How Kubernetes reads it: in `command` and the command of a probe `$(NAME)` is replaced and `$$` is a dollar,
-so every dollar is doubled; values that come from a Secret, and commands before a stop, are taken as they
-are. Names are DNS labels (RFC 1123; of a Service RFC 1035: a letter first).
+so every dollar of a text is doubled; in a probe only variables of `env` are, not those of `envFrom`, so that
+values stand there. What comes from a Secret, and commands before a stop, are taken as they are. Names are DNS
+labels (RFC 1123; of a Service RFC 1035: a letter first).
 """
 
 import hashlib
@@ -16,7 +17,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from devport.errors import UsageError
+from devport.encoding import printable
 from devport.export.documents import (
     block,
     check_text,
@@ -28,8 +29,8 @@ from devport.export.documents import (
     whole,
     words,
 )
-from devport.export.lost import lost, refuse
-from devport.export.plan import PRIVATE, File, Plan, Unit, fill
+from devport.export.lost import lost, refuse, says_restart
+from devport.export.plan import PRIVATE, File, Plan, Unit, UnitError, fill
 from devport.model import Probe
 
 NAME = "kubernetes.yaml"
@@ -202,7 +203,7 @@ def web_ports(unit: Unit) -> dict[str, int]:
 def _values(unit: Unit) -> dict[str, str]:
     for name in unit.environment:
         if not _VARIABLE.fullmatch(name):
-            raise UsageError(f"cannot export {unit.name} to kubernetes: it takes no variable called {name}")
+            raise UnitError(unit.name, "kubernetes", f"no variable can be called {printable(name)} there")
     return dict(unit.environment)
 
 
@@ -212,7 +213,7 @@ def _pod(plan: Plan, unit: Unit, name: str) -> dict[str, str]:
     container: Json = {
         "name": name,
         "image": image(plan.app),
-        "command": escaped(unit.argv),
+        "command": _command(unit),
         "workingDir": unit.cwd,
         "envFrom": [{"secretRef": {"name": name}}],
         "ports": [{"name": key, "containerPort": port} for key, port in web_ports(unit).items()],
@@ -235,6 +236,16 @@ def _pod(plan: Plan, unit: Unit, name: str) -> dict[str, str]:
         "containers": block({"containers": [given]}, 3),
         "pod": block(pod, 3),
     }
+
+
+def _command(unit: Unit) -> list[str]:
+    """Its words; a value that came from a variable is left in the Secret, which the kubelet has it from."""
+    if not unit.parts:
+        return escaped(unit.argv)
+    return [
+        "".join(f"$({name})" if name else text.replace("$", "$$") for text, name in word)
+        for word in unit.parts
+    ]
 
 
 def _probes(unit: Unit) -> Json:
@@ -283,6 +294,6 @@ def _losses(unit: Unit) -> list[str]:
             gone.append(f"{key}.{probe.kind}")
         elif probe is not None and probe.statuses:
             gone.append(f"{key}.http.get.status")
-    if not policy.task and unit.restart.on != "always":
+    if not policy.task and unit.restart.on != "always" and says_restart(unit):
         gone.append(f"restart: {unit.restart.on.replace('_', '-')}")
     return [f"{unit.name}: not carried over: {', '.join(dict.fromkeys(gone))}"] if gone else []

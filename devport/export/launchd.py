@@ -40,7 +40,16 @@ _KEPT = {"restart.delay"}
 
 def render(plan: Plan) -> tuple[File, ...]:
     """`APP.NAME.plist` for each instance."""
-    return tuple(_file(plan, unit) for unit in plan.units)
+    files = tuple(_file(plan, unit) for unit in plan.units)
+    seen: dict[str, str] = {}
+    for file in files:
+        if other := seen.get(file.path.casefold()):
+            raise UsageError(
+                f"cannot export {plan.app} to launchd: {printable(other)} and {printable(file.path)} are one"
+                " file on macOS, which does not tell capital letters from small ones"
+            )
+        seen[file.path.casefold()] = file.path
+    return files
 
 
 def _file(plan: Plan, unit: Unit) -> File:

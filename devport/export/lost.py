@@ -4,41 +4,53 @@ import signal
 from collections.abc import Collection, Iterator
 
 from devport.encoding import printable
-from devport.errors import UsageError
-from devport.export.plan import Unit
+from devport.export.plan import Plan, Unit, UnitError
 from devport.model import RestartPolicy
 
 
-def lost(unit: Unit, kept: Collection[str]) -> tuple[str, ...]:
-    """The keys of devport.yaml that `unit` has and that are not `kept`; inner ones as `restart.delay`."""
-    return tuple(key for key in _keys(unit) if key not in kept)
+def lost(unit: Unit, kept: Collection[str], plan: Plan | None = None) -> tuple[str, ...]:
+    """The keys of devport.yaml that `unit` has and that are not `kept`; inner ones as `restart.delay`.
+
+    With a `plan`, of which `after` is kept: whom it waits for that is not part of that.
+    """
+    absent = [one.name for one in unit.service.policy.after if plan and plan.unit(one.name) is None]
+    return (
+        *(key for key in _keys(unit) if key not in kept),
+        *(f"after {name} (not part of this export)" for name in absent),
+    )
+
+
+def lost_to_a_starter(unit: Unit, kept: Collection[str] = ()) -> tuple[str, ...]:
+    """What `unit` loses to a program that starts it and does no more: all of `restart`, most of `stop`."""
+    gone = [key for key in lost(unit, kept) if not key.startswith("restart.")]
+    if unit.service.stop.grace is not None:
+        gone.append("stop.timeout")
+    return (*gone, *(["restart"] if says_restart(unit) and unit.restart.on != "never" else []))
+
+
+def says_restart(unit: Unit) -> bool:
+    """Whether somebody has said when `unit` is started again; what nobody has said, nobody misses."""
+    return unit.service.restart is not None and unit.service.restart_said
 
 
 def refuse(unit: Unit, format_: str, *, listen: bool = False) -> None:
-    """UsageError for a service that is no process, and (without `listen`) for one that is given sockets."""
+    """UnitError for a service that is no process, and (without `listen`) for one that is given sockets."""
     policy = unit.service.policy
-    name = printable(unit.name)
+    way_out = f"(--except {printable(unit.name)} leaves it out)"
     if policy.external:
-        raise UsageError(
-            f"cannot export {name} to {format_}: it is external (its command returns while it goes on), "
-            f"and {format_} looks after processes (--except {name} leaves it out)"
-        )
+        why = "it is external (its command returns while it goes on)"
+        raise UnitError(unit.name, format_, f"{why}, and only processes are looked after there {way_out}")
     if policy.listen and not listen:
-        raise UsageError(
-            f"cannot export {name} to {format_}: {format_} does not pass on what `listen` declares "
-            f"(--except {name} leaves it out)"
-        )
+        raise UnitError(unit.name, format_, f"what `listen` declares is not passed on there {way_out}")
 
 
 def signal_name(unit: Unit, format_: str) -> str:
-    """The name of its stop signal, without the SIG; UsageError for one that has none."""
+    """The name of its stop signal, without the SIG; UnitError for one that has none."""
     number = unit.service.stop.signal
     try:
         return signal.Signals(number).name.removeprefix("SIG")
     except ValueError as error:
-        raise UsageError(
-            f"cannot export {printable(unit.name)} to {format_}: {format_} has no name for signal {number}"
-        ) from error
+        raise UnitError(unit.name, format_, f"there is no name for signal {number} there") from error
 
 
 def _keys(unit: Unit) -> Iterator[str]:
@@ -56,8 +68,10 @@ def _keys(unit: Unit) -> Iterator[str]:
         "interactive": service.interactive,
     }
     yield from (key for key, is_there in has.items() if is_there)
-    if unit.restart.on != "never":
+    if says_restart(unit) and unit.restart.on != "never":
         usual = RestartPolicy()
-        for key in ("max", "window", "delay", "max_delay", "success"):
+        # What counts as success is of no importance to one that is started again in any case.
+        success = ("success",) if unit.restart.on == "on_failure" else ()
+        for key in ("max", "window", "delay", "max_delay", *success):
             if getattr(unit.restart, key) != getattr(usual, key):
                 yield f"restart.{key.replace('_', '-')}"

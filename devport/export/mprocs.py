@@ -8,10 +8,9 @@ started.
 
 from typing import Any
 
-from devport.errors import UsageError
 from devport.export.documents import check_text, key, notes, section, shell_text, words
-from devport.export.lost import lost, refuse
-from devport.export.plan import PRIVATE, File, Plan, Unit, fill
+from devport.export.lost import lost, refuse, says_restart
+from devport.export.plan import PRIVATE, File, Plan, Unit, UnitError, fill
 
 NAME = "mprocs.yaml"
 TEMPLATE = """\
@@ -43,7 +42,7 @@ def _proc(plan: Plan, unit: Unit, said: list[str]) -> str:
     refuse(unit, "mprocs")
     for name in ("<<", "$select"):
         if name in unit.environment:
-            raise UsageError(f"cannot export {unit.name} to mprocs: it has a meaning of its own for {name}")
+            raise UnitError(unit.name, "mprocs", f"a variable called {name} has a meaning of its own there")
     said.extend(_losses(plan, unit))
     text = unit.text if unit.argv[0] == SHELL else None
     stop = unit.service.stop
@@ -58,7 +57,7 @@ def _proc(plan: Plan, unit: Unit, said: list[str]) -> str:
         "deps": [one.name for one in unit.service.policy.after if plan.unit(one.name) is not None],
         "log": None
         if plan.log is None
-        else {"enabled": True, "dir": plan.log, "file": f"{unit.name}.log", "mode": "append"},
+        else {"enabled": True, "dir": plan.log, "file": f"{plan.app}-{unit.name}.log", "mode": "append"},
     }
     values = {"app": plan.app, "name": key(unit.name, 1), **words(found, 2, ([], None))}
     return fill(plan, "mprocs-proc.yaml", PROC, values)
@@ -67,8 +66,8 @@ def _proc(plan: Plan, unit: Unit, said: list[str]) -> str:
 def _losses(plan: Plan, unit: Unit) -> list[str]:
     stop = unit.service.stop
     has_name = stop.signal in _SIGNALS or stop.command
-    gone = list(lost(unit, _KEPT | {"stop.signal"} if has_name else _KEPT))
-    if unit.restart.on == "always" and not unit.service.policy.task:
+    gone = list(lost(unit, _KEPT | {"stop.signal"} if has_name else _KEPT, plan))
+    if unit.restart.on == "always" and says_restart(unit) and not unit.service.policy.task:
         gone.append("restart: always")
     if stop.grace is not None:
         gone.append("stop.timeout")

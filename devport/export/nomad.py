@@ -4,8 +4,9 @@ How Nomad reads it: in a text `${` begins a template of HCL and `%{` a directive
 whatever stands before it (`$${` is ambiguous behind another dollar). Then, when a task starts, Nomad
 replaces `${NAME}` in words and values once more, and knows no escape for that. So a shell is given one line
 in which no `${` is left: its words are in single quotes that are closed between the two characters. The line
-also enters the folder, which drivers cannot do in every version. The driver is raw_exec: services run on the
-machine as they do here, in the project's folder, with their static ports.
+also enters the folder, which drivers cannot do in every version. A value that a command has from a variable
+stands in the line: the `env` beside it tells it as well. The driver is raw_exec: services run on the machine
+as they do here, in the project's folder, with their static ports.
 """
 
 import math
@@ -14,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from devport.export.documents import check_text, duration, grace, notes, ready_of
 from devport.export.kubernetes import label, web_ports
-from devport.export.lost import lost, refuse, signal_name
+from devport.export.lost import lost, refuse, says_restart, signal_name
 from devport.export.plan import PRIVATE, File, Plan, Unit, fill
 from devport.model import Probe, RestartPolicy
 
@@ -211,6 +212,6 @@ def _losses(unit: Unit) -> list[str]:
     ready = ready_of(unit)
     if ready is not None and (ready.kind not in {"http", "tcp"} or not _check(unit, ready, _ports(unit))):
         gone.append(f"ready.{ready.kind}")
-    if unit.restart.on == "on_failure" and not unit.service.policy.task:
+    if unit.restart.on == "on_failure" and says_restart(unit) and not unit.service.policy.task:
         gone.append("restart: on-failure")
     return [f"{unit.name}: not carried over: {', '.join(dict.fromkeys(gone))}"] if gone else []

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
+from devport.encoding import printable
 from devport.errors import UsageError, nearest
+from devport.export.parts import Word
 from devport.model import NOTHING, RestartPolicy, Service
 
 PUBLIC, PRIVATE, PROGRAM, PRIVATE_PROGRAM = 0o644, 0o600, 0o755, 0o700
@@ -27,6 +29,7 @@ class Unit(NamedTuple):
     with its words), `environment` what is set on purpose: env files, `environment:`, ports; not what the
     caller's shell happens to hold. `ports` by name, the one that is PORT first. The rest (policy, stop,
     dependencies by instance names) is in `service`; `restart` is what it comes to in the background.
+    `parts` are those of each word of `argv` (none: nothing is known of them).
     """
 
     name: str
@@ -36,6 +39,7 @@ class Unit(NamedTuple):
     ports: Mapping[str, int]
     service: Service
     restart: RestartPolicy
+    parts: tuple[Word, ...] = ()
 
     @property
     def port(self) -> int | None:
@@ -74,6 +78,14 @@ class Plan(NamedTuple):
     def unit(self, name: str) -> Unit | None:
         """The one that is called `name`; None where it is not part of the export."""
         return next((one for one in self.units if one.name == name), None)
+
+
+class UnitError(UsageError):
+    """A format cannot say the service `name`; `why` calls the format `there`."""
+
+    def __init__(self, name: str, format_: str, why: str) -> None:
+        super().__init__(f"cannot export {printable(name)} to {format_}: {why}")
+        self.name, self.why = name, why
 
 
 class File(NamedTuple):

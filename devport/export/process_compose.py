@@ -12,7 +12,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from devport.errors import UsageError
 from devport.export.documents import (
     ALWAYS_READY,
     check_text,
@@ -29,7 +28,7 @@ from devport.export.documents import (
     words,
 )
 from devport.export.lost import lost, refuse
-from devport.export.plan import PRIVATE, File, Plan, Unit, fill
+from devport.export.plan import PRIVATE, File, Plan, Unit, UnitError, fill
 from devport.model import Probe, RestartPolicy
 
 NAME = "process-compose.yaml"
@@ -87,7 +86,7 @@ def _process(plan: Plan, unit: Unit, said: list[str]) -> str:
     check_text(unit, "process-compose")
     if not unit.service.policy.external:
         refuse(unit, "process-compose")
-    if gone := lost(unit, _KEPT):
+    if gone := lost(unit, _KEPT, plan):
         said.append(f"{unit.name}: not carried over: {', '.join(gone)}")
     service = unit.service
     probes = _probes(plan, unit, said)
@@ -215,9 +214,7 @@ def _probe(plan: Plan, probe: Probe) -> dict[str, Any]:
 def _shutdown(plan: Plan, unit: Unit) -> dict[str, Any]:
     stop = unit.service.stop
     if stop.signal > _HIGHEST_SIGNAL:
-        raise UsageError(
-            f"cannot export {unit.name} to process-compose: it sends no signal above {_HIGHEST_SIGNAL}"
-        )
+        raise UnitError(unit.name, "process-compose", f"it is sent no signal above {_HIGHEST_SIGNAL} there")
     found: dict[str, Any] = {"signal": stop.signal, "timeout_seconds": whole(grace(unit))}
     if stop.command:
         found["command"] = shell_text(stop.command, plan.shell)
@@ -240,7 +237,7 @@ def _log(plan: Plan, unit: Unit) -> dict[str, Any]:
     if plan.log is None:
         return {}
     return {
-        "log_location": escaped(f"{plan.log}/{unit.name}.log"),
+        "log_location": escaped(f"{plan.log}/{plan.app}-{unit.name}.log"),
         "log_configuration": {
             "disable_json": True,
             "add_timestamp": True,

@@ -9,10 +9,9 @@ succeeded.
 
 import re
 
-from devport.errors import UsageError
 from devport.export import sh
-from devport.export.lost import lost, refuse
-from devport.export.plan import PRIVATE, File, Plan, Unit, fill
+from devport.export.lost import lost_to_a_starter, refuse
+from devport.export.plan import PRIVATE, File, Plan, Unit, UnitError, fill
 
 PROCFILE = """\
 {{entries}}
@@ -36,14 +35,12 @@ _VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 
 
 def render(plan: Plan) -> tuple[File, ...]:
-    """`Procfile` and `.env`; UsageError for two services that a Procfile would have to call the same."""
+    """`Procfile` and `.env`; UnitError for two services that a Procfile would have to call the same."""
     names: dict[str, str] = {}
     for unit in plan.units:
         other = names.setdefault(NAME.sub("-", unit.name), unit.name)
         if other != unit.name:
-            raise UsageError(
-                f"cannot export {unit.name} to procfile: there it would be called the same as {other}"
-            )
+            raise UnitError(unit.name, "procfile", f"it would be called the same as {other} there")
     shared = _shared(plan)
     easy = {name: value for name, value in shared.items() if _is_easy(name, value)}
     lines = "".join(_entry(plan, unit, easy) for unit in plan.units)
@@ -57,7 +54,7 @@ def render(plan: Plan) -> tuple[File, ...]:
 
 def _entry(plan: Plan, unit: Unit, shared: dict[str, str]) -> str:
     refuse(unit, "procfile")
-    name, gone = NAME.sub("-", unit.name), _lost(unit)
+    name, gone = NAME.sub("-", unit.name), lost_to_a_starter(unit)
     values = {
         "app": plan.app,
         "lost": f"# {name}: not carried over: {', '.join(gone)}" if gone else "",
@@ -65,11 +62,6 @@ def _entry(plan: Plan, unit: Unit, shared: dict[str, str]) -> str:
         "command": _command(plan, unit, shared),
     }
     return fill(plan, "procfile-entry", ENTRY, values)
-
-
-def _lost(unit: Unit) -> list[str]:
-    gone = [key for key in lost(unit, ()) if not key.startswith("restart.")]
-    return [*gone, *(["restart"] if unit.service.restart and unit.restart.on != "never" else [])]
 
 
 def _shared(plan: Plan) -> dict[str, str]:

@@ -112,7 +112,8 @@ def _files(plan: Plan, unit: Unit) -> list[File]:
 
 def _run(plan: Plan, unit: Unit) -> Mapping[str, str]:
     ready = unit.service.policy.ready
-    gone = lost(unit, _KEPT | ({"ready"} if ready is not None and ready.kind == "exec" else set()))
+    kept = _KEPT | ({"ready"} if ready is not None and ready.kind == "exec" else set())
+    gone = lost(unit, kept, plan)
     wanted = [(plan.unit(one.name), one) for one in unit.service.policy.after]
     needs = [_need(plan.app, other, one) for other, one in wanted if other is not None]
     return {

@@ -78,7 +78,7 @@ def _program(plan: Plan, unit: Unit) -> str:
         if name not in shells and _is_plain(name, value)
     }
     once = unit.service.policy.task or unit.restart.on == "never"
-    gone = lost(unit, _KEPT)
+    gone = lost(unit, _KEPT, plan)
     values = {
         "name": f"{plan.app}-{unit.name}",
         "lost": f"; not carried over: {', '.join(gone)}" if gone else "",

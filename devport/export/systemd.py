@@ -79,7 +79,8 @@ _CONNECT = ("/usr/bin/env", "bash", "-c", ': <"/dev/tcp/$0/$1"')
 
 TAKES = COMMON | {"system"}
 TEMPLATES = {"systemd.target": TARGET, "systemd.service": SERVICE, "systemd.socket": SOCKET}
-_LOST = {"live", "watch", "interactive"}  # of these each service tells; docs/export.md has the rest
+# Of these each service tells; docs/export.md has the rest.
+_LOST = {"live", "watch", "interactive", "restart.max-delay"}
 _CLEAN = "SIGHUP SIGINT SIGTERM SIGPIPE"
 
 
@@ -312,7 +313,7 @@ def _log(plan: Plan, unit: Unit) -> str:
     stem = escaped(f"{plan.app}-{unit.name}")
     if plan.log is None:
         return f"SyslogIdentifier={stem}"
-    path = line(unit, "log", f"{plan.log}/{unit.name}.log")
+    path = line(unit, "log", f"{plan.log}/{plan.app}-{unit.name}.log")
     return f"StandardOutput=append:{path}\nStandardError=append:{path}"
 
 

@@ -42,6 +42,7 @@ class Target:
 
         Before it stands what no diff says: which file is new, is removed, or gets another mode.
         """
+        self._want_folder()
         stale = [path for path in self._stale(files) if prune and self._is_ours(path)]
         said = []
         for file in files:
@@ -72,11 +73,17 @@ class Target:
             if file.path not in known and self._read(file.path) not in {None, file.content}
         ]
 
+    def writer(self, path: str) -> str | None:
+        """The folder of another project whose export of the same name wrote `path`, by the manifest."""
+        root, files = self._manifest_says()
+        return root if root != self.root and path in files else None
+
     def write(self, files: Sequence[File], *, prune: bool = False) -> Changes:
         """Write `files`, each as a whole or not at all; with `prune` remove what is not among them any more.
 
         DevportError where something cannot be written; what was written until then stays.
         """
+        self._want_folder()
         left = self.left(files, prune=prune)
         removed = [path for path in self._stale(files) if path not in (*left.stale, *left.kept)]
         written: list[str] = []
@@ -96,6 +103,12 @@ class Target:
             where = printable(decode(error.filename or encode(self.location)))
             raise DevportError(f"cannot write {where}: {error.strerror}") from error
         return left._replace(written=tuple(written), unchanged=tuple(unchanged), removed=tuple(removed))
+
+    def _want_folder(self) -> None:
+        """DevportError where the location is something else."""
+        location = encode(self.location)
+        if os.path.lexists(location) and not os.path.isdir(location):
+            raise DevportError(f"cannot export to {printable(self.location)}: it is no folder")
 
     def _at(self, path: str) -> str:
         """Where `path` is; DevportError where a folder on the way leads out of the location."""
@@ -138,15 +151,20 @@ class Target:
         return os.stat(encode(self._at(path))).st_mode & 0o777
 
     def _known(self) -> Checksums:
-        """What the last export wrote, and the checksum of each; nothing where the manifest is none."""
+        """What the last export wrote, and the checksum of each; nothing where another project's wrote."""
+        root, files = self._manifest_says()
+        return files if root == self.root else {}
+
+    def _manifest_says(self) -> tuple[str, Checksums]:
+        """Which project's folder it is of, and its files; nothing where it is no manifest."""
         try:
             manifest = json.loads(self._read(self._manifest) or "{}")
-            files = manifest.get("files", {}) if manifest.get("root", "") == self.root else {}
+            root, files = manifest.get("root", ""), manifest.get("files", {})
         except (ValueError, AttributeError, RecursionError):
-            return {}
-        return (
-            {path: sum_ for path, sum_ in files.items() if is_below(path)} if isinstance(files, dict) else {}
-        )
+            return "", {}
+        if not isinstance(root, str) or not isinstance(files, dict):
+            return "", {}
+        return root, {path: sum_ for path, sum_ in files.items() if is_below(path)}
 
     def _stale(self, files: Iterable[File]) -> list[str]:
         wanted = {file.path for file in files}

@@ -12,7 +12,7 @@ from collections import Counter
 from devport.encoding import encode
 from devport.errors import UsageError
 from devport.export import sh
-from devport.export.lost import lost, refuse
+from devport.export.lost import lost_to_a_starter, refuse
 from devport.export.plan import PRIVATE_PROGRAM, File, Plan, Unit, fill
 
 EXTENSION = ".sh"
@@ -109,7 +109,7 @@ cd {{root}} || exit
 TAKES = frozenset({"shell", "template-dir", "supervised", "attach"})
 TEMPLATES = {"tmux.sh": WINDOWS, "tmux-supervised.sh": SUPERVISED}
 _SAFE = re.compile("[A-Za-z0-9-]")
-_KEPT = {"interactive", "stop.signal"}
+_KEPT = {"interactive"}
 
 
 def render(plan: Plan) -> tuple[File, ...]:
@@ -142,7 +142,7 @@ def _name(unit: Unit) -> str:
 
 
 def _service(unit: Unit) -> str:
-    losses = lost(unit, _KEPT)
+    losses = lost_to_a_starter(unit, _KEPT)
     said = [f"        # Not carried over: {', '.join(losses)}"] if losses else []
     line = sh.Line(sh.NEVER)
     folder, *others = sh.commands(line, unit.environment, unit.argv, folder=unit.cwd)

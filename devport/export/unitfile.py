@@ -9,9 +9,8 @@ import re
 from collections.abc import Sequence
 
 from devport.encoding import encode, printable
-from devport.errors import UsageError
 from devport.export import sh
-from devport.export.plan import Unit
+from devport.export.plan import Unit, UnitError
 
 _VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _BYTES = re.compile("[\ud800-\udfff]+")  # what is no UTF-8; the bus cannot tell of a unit that has it
@@ -31,16 +30,15 @@ def unit_name(text: str) -> str:
 
 def escaped(text: str) -> str:
     """`text` for people, on one line and without specifiers."""
-    return printable(text).replace("%", "%%")
+    said = printable(text).replace("%", "%%").rstrip()
+    # An odd backslash at the end would make the next line part of this one.
+    return said + "\\" * ((len(said) - len(said.rstrip("\\"))) % 2)
 
 
 def line(unit: Unit, what: str, text: str) -> str:
-    """`text` as the rest of a line that systemd takes as it stands; UsageError where it cannot be that."""
+    """`text` as the rest of a line that systemd takes as it stands; UnitError where it cannot be that."""
     if not _LINE.fullmatch(text) or _BYTES.search(text):
-        raise UsageError(
-            f"cannot export {printable(unit.name)} to systemd: its {what} cannot be said in a unit: "
-            f"{printable(text)}"
-        )
+        raise UnitError(unit.name, "systemd", f"its {what} cannot be said in a unit: {printable(text)}")
     return text.replace("%", "%%")
 
 

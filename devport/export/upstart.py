@@ -49,7 +49,7 @@ def render(plan: Plan) -> tuple[File, ...]:
 def _job(plan: Plan, unit: Unit) -> File:
     refuse(unit, "upstart")
     name = f"{plan.app}-{unit.name}"
-    gone = lost(unit, _KEPT)
+    gone = lost(unit, _KEPT, plan)
     needs = [one for one in unit.service.policy.after if plan.unit(one.name) is not None]
     stays = [one for one in needs if one.condition in {"started", "ready"}]
     is_task = unit.service.policy.task

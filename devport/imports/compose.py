@@ -8,10 +8,11 @@ shell; a list of variables may name one without a value, which is the caller's o
 import os
 import re
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 from devport.imports import hosts, words
-from devport.imports.draft import Draft, Entry
+from devport.imports.draft import Draft, Entry, quoted
 from devport.imports.tree import Book, Source
 from devport.project.schema import signal_number
 from devport.project.yaml_nodes import Refusal, Table
@@ -28,14 +29,14 @@ CONDITIONS = {
     "service_healthy": "ready",
     "service_completed_successfully": "succeeded",
 }
-_HERE = "it runs on this machine, with what is installed here"
+_IMAGES = ("image", "build")
 _LOST = {
-    "image": _HERE,
-    "build": _HERE,
     "ports": "it listens on this machine, on its own PORT if it asks for it",
     "extends": "merge the two first",
 }
 _VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+_CHECK = ("test", "disable", "interval", "timeout", "retries", "start_period", "start_interval")
+"""Keys of a `healthcheck`, which mean nothing where it is taken away."""
 _TIMES = {
     "period": "interval",
     "probe-timeout": "timeout",
@@ -55,30 +56,52 @@ def draft(root: Table) -> Draft:
     for name, source in services.items():
         command, why = _command(source)
         if command is None:
-            made.say(f"{name}: is left out: {why}", source.line)
-            source.drop()
+            made.leave_out(name, source, why)
             continue
         entry = made.entry(name, source)
         entry.keys["exec"] = command
         _read(entry, source)
         _depends_on(made, entry, source.at("depends_on"))
-        for profile in source.at("profiles").texts():
-            entry.keys["start"] = False
-            made.groups.setdefault(profile, []).append(entry.name)
+        for profile in source.at("profiles").items():
+            if (group := profile.text()) is not None:
+                entry.keys["start"] = False
+                made.groups.setdefault(group, []).append(entry.name)
+    _images(made, {name: source for name, source in services.items() if made.name(name) in made.entries})
     hosts.warn(made, services)
     return made
+
+
+def _images(made: Draft, services: Mapping[str, Source]) -> None:
+    """One line for all that ran what an image holds."""
+    found = [
+        (made.name(name), key, place)
+        for name, source in services.items()
+        for key in _IMAGES
+        if (place := source.at(key)).is_there
+    ]
+    names, keys = (
+        list(dict.fromkeys(one[0] for one in found)),
+        sorted({one[1] for one in found}, reverse=True),
+    )
+    for _, _, place in found:
+        place.drop()
+    if found:
+        are, they = ("are", "they run") if len(keys) > 1 else ("is", "it runs")
+        they = they if len(names) == 1 else "they run"
+        what = f"{' and '.join(keys)} {are} not carried over: {they} on this machine"
+        made.say(f"{', '.join(names)}: {what}, with what is installed here", found[0][2].line)
 
 
 def _command(source: Source) -> tuple[str | None, str]:
     """The script that is its command; or None, and why there is none."""
     if not source.is_mapping:
-        return None, "it is no mapping"
+        return None, source.problem("a mapping")
     found: list[str] = []
     for key in ("entrypoint", "command"):
         try:
             found += command_words(source.at(key))
-        except ValueError:
-            return None, f"a quote is not closed in its {key}"
+        except ValueError as error:
+            return None, f"{key}: {error}"
     if not found:
         return None, _no_command(source)
     if len(found) == 3 and found[0] in {"sh", "/bin/sh"} and found[1] == "-c":  # noqa: PLR2004 - sh -c TEXT
@@ -89,14 +112,21 @@ def _command(source: Source) -> tuple[str | None, str]:
 def _no_command(source: Source) -> str:
     if source.at("extends").is_there:
         return "it extends another one"
-    if any(source.at(key).is_there for key in ("entrypoint", "command")):
-        return "its command is neither a text nor a list of texts"
+    if key := next((key for key in ("command", "entrypoint") if source.at(key).is_there), ""):
+        return f"its {key} is empty"
     return "it has no command: what its image runs is not known"
 
 
 def command_words(source: Source) -> list[str]:
-    """A command: a list, or a text that is split as a shell splits it; ValueError where it cannot be."""
-    return source.texts() if source.is_list else shlex.split(source.text() or "")
+    """A command: a list, or a text that is split as a shell splits it; ValueError says why it is none."""
+    if source.is_list or not source.is_there:
+        return source.words()
+    if (text := source.text()) is None:
+        raise ValueError(source.problem("a text or a list"))
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ValueError("a quote is not closed") from error
 
 
 def _read(entry: Entry, source: Source) -> None:
@@ -110,7 +140,7 @@ def _read(entry: Entry, source: Source) -> None:
     _values(entry, source.at("environment"))
     if source.at("tty").flag():
         entry.keys["pty"] = True
-    entry.keys["restart"] = _restart(source.at("restart"))
+    entry.keys["restart"] = _restart(entry, source.at("restart"))
     if found := _stop(source):
         entry.keys["stop"] = found
     _healthcheck(entry, source.at("healthcheck"))
@@ -155,13 +185,15 @@ def _values(entry: Entry, given: Source) -> None:
             source.lose("it has a variable")
 
 
-def _restart(source: Source) -> str | dict[str, Any]:
-    said, _, most = (source.text() or "no").partition(":")
+def _restart(entry: Entry, source: Source) -> str | dict[str, Any]:
+    said, _, most = (source.scalar() or "no").partition(":")
+    if most and said != "on-failure":
+        entry.say(f"restart: its limit is not carried over: {said} has none", source.line)
     if said in {"always", "unless-stopped"}:
         return {"on": "always", "max": None}
     if said == "on-failure":
         if most and not re.fullmatch("[0-9]{1,9}", most):
-            source.lose(f"{most} is no number")
+            entry.say(f"restart: its limit is not carried over: {most} is no number", source.line)
             most = ""
         return {"on": "on-failure", "max": int(most or 0) or None}
     if said.lower() not in {"no", "false"}:
@@ -184,15 +216,17 @@ def _stop(source: Source) -> dict[str, Any]:
 
 
 def _healthcheck(entry: Entry, given: Source) -> None:
-    if not given.is_there:
-        return
     test = given.at("test")
-    said = test.texts()
-    if given.at("disable").flag() or said[:1] == ["NONE"]:
-        given.drop()
+    if not given.is_mapping:
+        return  # nothing, or named as what it is
+    if given.at("disable").flag() or (test.is_list and test.texts() == ["NONE"]):
+        for key in _CHECK:
+            given.at(key).drop()
         return
-    if not (text := _asked(said, is_list=test.is_list).strip()):
-        given.lose("there is no command in its test")
+    try:
+        text = _asked(test)
+    except ValueError as error:
+        given.lose(f"test: {error}")
         return
     times: dict[str, float] = dict.fromkeys(_TIMES, 30.0)  # what docker does if nothing is said
     for name, key in _TIMES.items():
@@ -206,13 +240,19 @@ def _healthcheck(entry: Entry, given: Source) -> None:
     entry.probe("ready", {"exec": text}, times)
 
 
-def _asked(said: list[str], *, is_list: bool) -> str:
-    """The command of a `test`; empty where there is none."""
-    if not is_list:
-        return words.script(" ".join(said))
-    if said[:1] == ["CMD-SHELL"]:
-        return words.script(" ".join(said[1:]))
-    return words.command(said[1:], words.BARE) if said[:1] == ["CMD"] and len(said) > 1 else ""
+def _asked(test: Source) -> str:
+    """The command of a `test`; ValueError says why there is none."""
+    text = None if test.is_list else test.text()
+    if text == "NONE":
+        raise ValueError("NONE as a text is a command; [NONE] takes a check away")
+    if text is None and test.is_there and not test.is_list:
+        raise ValueError(test.problem("a text or a list"))
+    how, *rest = test.words() if test.is_list else ["CMD-SHELL", text or ""]
+    if how not in {"CMD", "CMD-SHELL"}:
+        raise ValueError(f"a list begins with CMD, CMD-SHELL or NONE, not with {quoted(how)}")
+    if not " ".join(rest).strip():
+        raise ValueError("there is no command")
+    return words.command(rest, words.BARE) if how == "CMD" else words.script(" ".join(rest)).strip()
 
 
 def _depends_on(made: Draft, entry: Entry, given: Source) -> None:
@@ -221,9 +261,21 @@ def _depends_on(made: Draft, entry: Entry, given: Source) -> None:
             entry.after[made.name(name)] = "started"
         return
     for name, source in given.pairs().items():
+        if source.is_there and not source.is_mapping:
+            source.lose(source.problem("a mapping"))
+            continue
         condition = source.at("condition")
-        said = condition.text() or "service_started"
-        source.at("required").flag()  # what is not here is not waited for
+        said = condition.text()
+        if source.at("required").flag() is False:
+            source.at("required").lose("what is here is waited for")
+        if not condition.is_there:
+            line = source.line or given.line
+            entry.say(
+                f"waits until {quoted(name)} has been started: depends_on has no condition for it", line
+            )
+            said = "service_started"
+        if said is None:
+            continue  # named as what it is
         if said in CONDITIONS:
             entry.after[made.name(name)] = CONDITIONS[said]
         else:

@@ -24,11 +24,14 @@ MOST_FAILURES = 10_000
 
 
 class Entry:
-    """One service: `keys` are those of devport.yaml, `before` lines of shell that run before its command."""
+    """One service: `keys` are those of devport.yaml, `before` lines of shell that run before its command.
 
-    def __init__(self, draft: "Draft", name: str, line: int) -> None:
+    `label` is what messages call it: all replicas have one.
+    """
+
+    def __init__(self, draft: "Draft", name: str, line: int, label: str) -> None:
         self._draft = draft
-        self.name, self.line = name, line
+        self.name, self.line, self.label = name, line, label
         self.keys: dict[str, Any] = {}
         self.before: list[str] = []
         self.environment: dict[str, str] = {}
@@ -36,7 +39,7 @@ class Entry:
 
     def say(self, what: str, line: int = 0) -> None:
         """A line about what becomes of it, or of what stands on `line`."""
-        self._draft.say(f"{self.name}: {what}", line or self.line)
+        self._draft.say(f"{self.label}: {what}", line or self.line)
 
     def set(self, name: str, value: str, source: Source) -> None:
         """The variable `name`, which stands at `source`."""
@@ -76,7 +79,7 @@ class Entry:
             return
         if text is not None:
             self.environment.pop("PORT")
-            self.say("its PORT is devport's")
+            self.say(f"environment: PORT is not carried over: {quoted(text)} is no port, devport finds one")
 
     def probe(self, key: str, asked: Mapping[str, Any], times: Mapping[str, float]) -> None:
         """`ready` or `live`: its own PORT goes without saying."""
@@ -118,7 +121,7 @@ class Draft:
                 keys = (self._names.get(keys[1], keys[1]), *keys[2:])
             # A hint begins with a blank, a reason does not.
             because = loss.why if not loss.why or loss.why.startswith(" ") else f": {loss.why}"
-            self.say(f"{': '.join(keys)} is not carried over{because}", loss.line)
+            self.say(f"{': '.join(map(quoted, keys))} is not carried over{because}", loss.line)
         return sorted(self._lines, key=lambda what: self._lines[what])
 
     def place(self, message: str) -> str:
@@ -129,13 +132,21 @@ class Draft:
         key, colon, why = rest.partition(": ")
         return f"line {self.entries[name].line}: {name}: {self._words.get(key, key)}{colon}{why}"
 
-    def entry(self, original: str, source: Source) -> Entry:
+    def entry(self, original: str, source: Source, replica_of: str | None = None) -> Entry:
         """A new service, from `source`; a name that devport does not take is changed."""
         name = self.name(original)
-        self.entries[name] = Entry(self, name, source.line)
-        if name != original:
-            self.entries[name].say(f"was called {original}")
+        label = name if replica_of is None else quoted(replica_of)
+        is_first = label not in {entry.label for entry in self.entries.values()}
+        self.entries[name] = Entry(self, name, source.line, label)
+        if name != original and is_first:
+            was = f"was called {quoted(original)}"
+            self.entries[name].say(was if replica_of is None else f"the first of them is called {name}")
         return self.entries[name]
+
+    def leave_out(self, original: str, source: Source, why: str) -> None:
+        """No service comes of `source`; who waits for it is told by `text`."""
+        self.say(f"{quoted(original)}: is left out: {why}", source.line)
+        source.drop()
 
     def reserve(self, originals: Iterable[str]) -> None:
         """Names that are to stay as they are, where devport takes them."""
@@ -165,23 +176,36 @@ class Draft:
         document["processes"] = {name: keys for name, keys in done.items() if name not in tasks}
         if tasks:
             document["tasks"] = {name: _without(done[name], ("restart", "no-port")) for name in tasks}
-        groups = {name: [one for one in members if one in done] for name, members in self.groups.items()}
-        if groups := {self._group(name, done): members for name, members in groups.items() if members}:
+        if groups := self._groups(done):
             document["groups"] = groups
         return f"# written by `devport import` from {source}\n" + dump(document, blocks=True)
 
-    def _group(self, name: str, done: Mapping[str, Any]) -> str:
-        name = re.sub("[^A-Za-z0-9_.-]+", "-", name).lstrip("-_.")[:55] or "group"
-        return f"{name}-group" if name in done else name
+    def _groups(self, done: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Groups with somebody in them; the name of one is nobody else's."""
+        found: dict[str, list[str]] = {}
+        for original, members in self.groups.items():
+            if not members:
+                continue
+            name = stem = re.sub("[^A-Za-z0-9_.-]+", "-", original).lstrip("-_.")[:55] or "group"
+            if name in done:
+                name = stem = f"{stem}-group"
+            number = 2
+            while name in found or name in done:
+                name, number = f"{stem}-{number}", number + 1
+            found[name] = list(dict.fromkeys(members))
+            if name != original:
+                self.say(f"group {name}: was called {quoted(original)}", self.entries[members[0]].line)
+        return found
 
     def _connect(self, done: dict[str, dict[str, Any]]) -> None:
+        originals = {name: original for original, name in self._names.items()}
         for name, entry in self.entries.items():
             found = []
             for other, condition in entry.after.items():
                 if other in done:
                     found.append(f"{other}@{condition}")
                 else:
-                    entry.say(f"does not wait for {other}, which is not here")
+                    entry.say(f"does not wait for {quoted(originals.get(other, other))}, which is not here")
             if found:
                 done[name] = {
                     key: value
@@ -208,6 +232,11 @@ class Draft:
             for name, keys in done.items()
             if name in awaited - others and keys.get("restart") == "never" and {*keys} <= _TASK
         ]
+
+
+def quoted(name: str) -> str:
+    """`name` for a message, in which an empty one would not be seen."""
+    return name or "''"
 
 
 def _without(keys: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -19,7 +19,9 @@ _HOST = (
 
 def warn(made: Draft, services: Mapping[str, Source]) -> None:
     """A line for each text of an entry of `made` that names another one of `services` as a host."""
-    called = {alias: name for name, source in services.items() for alias in (name, *_aliases(source))}
+    called = {
+        alias: name for name, source in services.items() for alias in (name, *_aliases(source)) if alias
+    }
     if not called:
         return
     names = "|".join(re.escape(one) for one in sorted({*called, HOME}, key=len, reverse=True))

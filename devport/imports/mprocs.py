@@ -11,7 +11,8 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
-from devport.imports.draft import Draft, Entry
+from devport.imports import commands
+from devport.imports.draft import Draft, Entry, quoted
 from devport.imports.tree import Book, Source
 from devport.project.yaml_nodes import Table
 
@@ -31,9 +32,16 @@ def draft(root: Table, system: str = "linux") -> Draft:
     for name, source in procs.items():
         found = _chosen(source, system)
         if not found.is_there:
-            made.say(f"{name}: is nothing there, and nothing here", source.line)
+            made.say(f"{quoted(name)}: is nothing there, and nothing here", source.line)
+            source.drop()
             continue
-        _read(made.entry(name, source), made, found, system)
+        command = _command(found, system)
+        if command.missing:
+            made.leave_out(name, source, command.missing)
+            continue
+        entry = made.entry(name, source)
+        entry.keys["exec"] = command.script or f"exec {shlex.join(command.words)}"
+        _read(entry, made, found, system)
     return made
 
 
@@ -53,7 +61,6 @@ def _read(entry: Entry, made: Draft, found: Source, system: str) -> None:
     def at(key: str) -> Source:
         return _chosen(found.at(key), system)
 
-    _command(entry, found, at)
     if found.is_mapping:
         if cwd := at("cwd").text():
             entry.keys["cwd"] = os.path.normpath(_relative(cwd))
@@ -68,16 +75,21 @@ def _read(entry: Entry, made: Draft, found: Source, system: str) -> None:
         entry.keys["restart"] = {"on": "on-failure", "max": None, "delay": 0, "max-delay": 0}
 
 
-def _command(entry: Entry, found: Source, at: Callable[[str], Source]) -> None:
+def _command(found: Source, system: str) -> commands.Command:
     """The text for the shell, or the words."""
-    shell, cmd = (at("shell"), at("cmd")) if found.is_mapping else (found, found)
-    if not shell.is_list and (text := shell.text()):
-        entry.keys["exec"] = text
-    elif words := cmd.texts():
-        entry.keys["exec"] = f"exec {shlex.join(words)}"
-    else:
-        entry.keys["exec"] = "true"
-        entry.say("has no command")
+    if found.is_mapping:
+        shell, cmd = _chosen(found.at("shell"), system), _chosen(found.at("cmd"), system)
+        return commands.read(shell, cmd, ("shell", "cmd"))
+    try:
+        words, text = (tuple(found.words()), None) if found.is_list else ((), found.text())
+    except ValueError as error:
+        return commands.Command(missing=str(error))
+    if words or (text and text.strip()):
+        return commands.Command(text or "", words)
+    is_empty = found.is_list or text is not None
+    return commands.Command(
+        missing="it is empty" if is_empty else found.problem("a text, a list or a mapping")
+    )
 
 
 def _relative(path: str) -> str:
@@ -104,6 +116,7 @@ def _stop(entry: Entry, source: Source) -> None:
         typed = keys.texts()
         if command := source.at("cmd").text():
             found["exec"] = command
+            keys.lose("there is a cmd")
         elif len(typed) == 1 and typed[0] in _KEYS:
             found["signal"] = _KEYS[typed[0]]
         elif typed:

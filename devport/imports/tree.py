@@ -57,14 +57,25 @@ class Book:
             yield Loss(path, node.line, self.wanted.get(me, hint))
         elif isinstance(node, Items):
             for number, item in enumerate(node.items, start=1):
-                yield from self._rest(item, (*path, f"item {number}"), "")
+                place = (*path, f"item {number}")
+                if is_nothing(item) and id(item) not in self.lost:
+                    yield Loss(place, item.line, "there is nothing")
+                yield from self._rest(item, place, "")
         else:
-            asked = self.asked.get(me, set())
-            for key, value in node.pairs:
-                own = key.text.startswith("x-") and me not in self.listed
-                if not own or key.text in asked:
-                    close = nearest(key.text, asked) if key.text not in asked else ""
-                    yield from self._rest(value, (*path, key.text), close)
+            yield from self._rest_of(node, path)
+
+    def _rest_of(self, table: Table, path: tuple[str, ...]) -> Iterator[Loss]:
+        """The same for a mapping that was looked into. A key that nobody knows needs no value to be named."""
+        is_listed, asked = id(table) in self.listed, self.asked.get(id(table), set())
+        for key, value in table.pairs:
+            is_known = is_listed or key.text in asked
+            if not is_known and key.text.startswith("x-"):
+                continue
+            close = "" if key.text in asked else nearest(key.text, asked)
+            if not is_known and is_nothing(value):
+                yield Loss((*path, key.text), key.line, close)
+            else:
+                yield from self._rest(value, (*path, key.text), close)
 
 
 class Source:
@@ -127,11 +138,30 @@ class Source:
         return [Source(item, self._book) for item in self.node.items]
 
     def text(self) -> str | None:
-        """A scalar as it is written; None for nothing and for anything else."""
-        return self._found("a text", self.node.text if isinstance(self.node, Scalar) else None)
+        """A text; None for nothing and for anything else, a number too."""
+        is_one = isinstance(self.node, Scalar) and self.node.kind == "str"
+        return self._found("a text", self._written() if is_one else None)
+
+    def scalar(self) -> str | None:
+        """A text, a number, true or false: as it is written; None for nothing and for anything else."""
+        return self._found("a text", self._written())
+
+    def words(self) -> list[str]:
+        """The words of a command: a list, in which 100 is a word, too; none where nothing is.
+
+        ValueError, with the reason, for anything else: a command that lacks a word is another command.
+        """
+        if self.is_there and not self.is_list:
+            raise ValueError(self.problem("a list"))
+        found = []
+        for number, item in enumerate(self.items() if self.is_there else (), start=1):
+            if (text := item.scalar()) is None:
+                raise ValueError(f"item {number}: {item.problem('a text')}")
+            found.append(text)
+        return found
 
     def texts(self) -> list[str]:
-        """A list of scalars, or a single one."""
+        """A list of texts, or a single one."""
         if self.is_list:
             return [found for item in self.items() if (found := item.text()) is not None]
         found = self.text()
@@ -149,7 +179,9 @@ class Source:
 
     def count(self) -> int | None:
         """A whole number, 0 or more."""
-        found = self.number()
+        text = self._written()
+        is_one = text is not None and re.fullmatch(r"[0-9]{1,9}(\.0{0,9})?", text)
+        found = self._found("a whole number", float(text) if text is not None and is_one else None)
         return None if found is None else int(found)
 
     def seconds(self) -> float | None:
@@ -174,9 +206,13 @@ class Source:
             self.lose("expected a mapping NAME: value")  # what is there may be a secret
             return
         for name, item in self.pairs().items():
-            text = item.text()
+            text = item.scalar()
             if text is not None or not item.is_there:
                 yield name, text, item
+
+    def problem(self, expected: str) -> str:
+        """What is wrong with what is here."""
+        return f"expected {expected}, found {'nothing' if self.node is None else shown(self.node)}"
 
     def lose(self, why: str) -> None:
         """What is here is understood, and not carried over."""
@@ -203,4 +239,4 @@ class Source:
     def _wants(self, expected: str) -> None:
         """It is something else; the last reader knows best what it should have been."""
         if self.node is not None:
-            self._book.wanted[id(self.node)] = f"expected {expected}, found {shown(self.node)}"
+            self._book.wanted[id(self.node)] = self.problem(expected)

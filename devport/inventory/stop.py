@@ -46,10 +46,11 @@ def stop(
     """Stop `rows`, all at once, and wait; an Outcome for each. `whole_runs` ends foreground runs too."""
     outcomes: dict[str, Outcome] = {}
     pending: dict[str, Row] = {}
-    for one in rows:
+    named = [_named(store, one) for one in rows]  # by now some may have ended
+    for one in named:
         if one.holder is None or (one.status is Status.STOPPED and not whole_runs):
             outcomes[one.record.hash] = _idle(one)
-    asked = [_named(store, one) for one in rows if one.record.hash not in outcomes]
+    asked = [one for one in named if one.record.hash not in outcomes]
     # Signals first: whoever gets one ends while others are still being asked.
     groups = sorted(together(asked), key=lambda group: _by_request(group[0], whole_runs=whole_runs))
     for holder, group in groups:

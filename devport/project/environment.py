@@ -5,7 +5,7 @@ itself, and the ones meant for devport that no service may inherit.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from devport.model import NOTHING, Service
 
@@ -102,6 +102,16 @@ def variable(name: str) -> str:
 def expand(words: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...]:
     """`words` with `$NAME` and `${NAME}` replaced; a missing one is empty, `$1`, `$@` and `$$` stay."""
     return tuple(re.sub(_VARIABLE, lambda match: _value(match, environment), word) for word in words)
+
+
+def pieces(word: str) -> Iterator[tuple[str, str]]:
+    """`word` as `expand` sees it: a text and the NAME of the variable behind it, at last none."""
+    start = 0
+    for match in re.finditer(_VARIABLE, word):
+        if name := match[1] or match[2]:
+            yield word[start : match.start()], name
+            start = match.end()
+    yield word[start:], ""
 
 
 def leading_variable(text: str) -> str:

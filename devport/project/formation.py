@@ -105,7 +105,7 @@ def _leave_out_one_off(
     if not counts.get(ONE_OFF) or ONE_OFF in names or ONE_OFF in given:
         return ()
     del counts[ONE_OFF]
-    return (f"{ONE_OFF} is not started: it runs only when it is named",)
+    return (f"{ONE_OFF} is left out: it runs only when it is named",)
 
 
 def _instances(service: Service, counts: Mapping[str, int]) -> list[Service]:

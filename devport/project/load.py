@@ -114,10 +114,10 @@ def find(context: Context, file: str | None, root: str | None, env: Mapping[str,
             name = files.shown(os.path.join(folder, own), context.cwd)
             raise DevportError(f"cannot read {name}: no such file (PROCFILE in .env names it)")
     where = f"in {root}" if root is not None else f"in {context.cwd} or above"
-    if wanted:
-        raise DevportError(f"cannot find {wanted}: not {where} (PROCFILE names it)")
-    seen = [os.path.join(folder, name) for folder in folders for name in NAMES]
+    seen = [os.path.join(folder, name) for folder in folders for name in ([wanted] if wanted else NAMES)]
     why = "".join(f"; {path} {_STRANGERS}" for path in seen if files.is_strangers(path))
+    if wanted:
+        raise DevportError(f"cannot find {wanted}: not {where} (PROCFILE names it){why}")
     raise NoProject(f"cannot find a project: no devport.yaml and no Procfile {where}; {HINT}{why}")
 
 

@@ -68,7 +68,8 @@ def service(
         return made._replace(ends_run=made.restart is None or made.restart.on == "never")
     # A lazy one that has ended is started by the next connection, however often, as inetd does.
     usual = RestartPolicy(on="always") if process.lazy else settings.declared_restart()
-    return made._replace(restart=made.restart or usual, ends_run=False)
+    said = made.restart is not None
+    return made._replace(restart=made.restart or usual, restart_said=said, ends_run=False)
 
 
 def _policy(process: Process, places: Places) -> Policy:

@@ -79,7 +79,7 @@ def words(
     return command
 
 
-def _with_variables(
+def with_variables(
     policy: Policy, stop: StopPolicy, environment: Mapping[str, str]
 ) -> tuple[Policy, StopPolicy]:
     """Both with the variables in their commands replaced, which no shell is given."""
@@ -123,7 +123,7 @@ class Sources:
         if policy == _NOTHING and not stop.command:
             return
         if expands:
-            policy, stop = _with_variables(policy, stop, {**job.command.common, **job.command.environment})
+            policy, stop = with_variables(policy, stop, {**job.command.common, **job.command.environment})
         try:
             self._attach(job, policy, stop, port)
         except BaseException as error:

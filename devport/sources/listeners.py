@@ -96,7 +96,7 @@ def tree(process: Process, reaper: Reaper) -> Iterator[int]:
         known = descendants.stat(pid)
         if known is not None and (
             process.pid in {known.group, known.session}
-            or (descendants.carries(pid, process.token) and born is not None and birth.age_rank(pid) >= born)
+            or (descendants.carries(pid, process.token) and birth.age_rank(pid) >= born)
         ):
             yield pid
             yield from descendants.below(pid)

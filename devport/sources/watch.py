@@ -31,6 +31,7 @@ class Guard:
     def reset(self) -> None:
         """Trust every file again: the user has a hand in it."""
         self.muted: frozenset[str] = frozenset()
+        self._believed: frozenset[str] = frozenset()  # once, after they had been muted
         self._suspects: frozenset[str] = frozenset()
         self._count = 0
         self._armed = False  # a restart was for a change
@@ -42,11 +43,20 @@ class Guard:
             self._began = now
 
     def judge(self, changed: frozenset[str], now: float) -> tuple[frozenset[str], frozenset[str]]:
-        """Of `changed` what is to restart it, and what is found out to be its own doing."""
+        """Of `changed` what is to restart it, and what is found out to be its own doing.
+
+        A muted file that changes long after a start is believed once more: somebody may have saved it
+        often, and a service that writes while it starts is found out again.
+        """
+        is_starting = self._began is not None and now - self._began <= OWN_DOING
+        if self._began is not None and not is_starting:
+            believed = (changed & self.muted) - self._believed
+            self._believed |= believed
+            self.muted -= believed
         changed -= self.muted
         if not changed:
             return changed, changed
-        if self._began is not None and now - self._began <= OWN_DOING:
+        if is_starting:
             again = self._suspects & changed
             self._count = self._count + 1 if again else 1
             self._suspects = again or changed

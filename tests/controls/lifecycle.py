@@ -16,7 +16,6 @@ CONTROLS = (
         "        if not event.leftovers:\n",
         "        if True:\n",
         (WALKS,),
-        quick=True,
     ),
     Control(
         "grace-without-end",
@@ -25,7 +24,6 @@ CONTROLS = (
         "self._enter(State.STOPPING, now + self.grace)",
         "self._enter(State.STOPPING)",
         (WALKS,),
-        quick=True,
     ),
     Control(
         "second-stop-waits",
@@ -51,7 +49,6 @@ CONTROLS = (
         "            case State.WAITING | State.BACKOFF:\n",
         "            case State.WAITING:\n",
         (WALKS,),
-        quick=True,
     ),
     Control(
         "starts-again-after-a-stop",

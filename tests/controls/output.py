@@ -11,6 +11,7 @@ LOOP = "devport/engine/loop.py"
 PRINTER = "devport/engine/printer.py"
 PROCESS = "devport/engine/process.py"
 SINK = "devport/engine/sink.py"
+SOAK = "tests/e2e/test_soak.py"
 
 CONTROLS = (
     # C. the output path
@@ -29,7 +30,6 @@ CONTROLS = (
         "except BlockingIOError:\n                return",
         "except InterruptedError:\n                return",
         (f"{FAULTS}::test_f29_shared_nonblocking_flag",),
-        quick=True,
     ),
     Control(
         "no-back-pressure",
@@ -190,11 +190,11 @@ CONTROLS = (
     ),
     Control(
         "limit-of-descriptors-stays",
-        "F42",
+        "F42 P23",
         PROCESS,
         "resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))",
         "pass",
-        ("tests/e2e/test_limits.py::test_soft_limit_is_raised",),
+        ("tests/e2e/test_limits.py::test_soft_limit_is_raised", f"{SOAK}::test_p23_twelve_hundred_services"),
     ),
     Control(
         "raised-limit-is-inherited",
@@ -228,7 +228,6 @@ CONTROLS = (
         "os.set_inheritable(int(name), False)",
         "pass",
         (f"{FAULTS}::test_f46_descriptors_do_not_leak",),
-        quick=True,
     ),
     Control(
         "own-descriptors-are-inherited",
@@ -277,6 +276,5 @@ CONTROLS = (
         'if name not in INTERNAL and name != "PORT"',
         'if name != "PORT"',
         (f"{FAULTS}::test_f49_control_variables",),
-        quick=True,
     ),
 )

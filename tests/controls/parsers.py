@@ -38,7 +38,6 @@ CONTROLS = (
         "if len(data) > LARGEST:",
         "if False:",
         (f"{FUZZ}::test_devport_yaml_that_is_too_long",),
-        quick=True,
     ),
     Control(
         "an-alias-may-be-inside-of-itself",
@@ -71,7 +70,6 @@ CONTROLS = (
         "printable(refusal.message)",
         "refusal.message",
         (f"{FUZZ}::test_devport_yaml",),
-        quick=True,
     ),
     # env files
     Control(
@@ -81,7 +79,6 @@ CONTROLS = (
         'if "\\0" in binding.value:',
         "if False:",
         (f"{FUZZ}::test_env_file",),
-        quick=True,
     ),
     # records
     Control(
@@ -125,7 +122,6 @@ CONTROLS = (
         "except (ValueError, RecursionError) as error:",
         "except ZeroDivisionError as error:",
         (f"{FUZZ}::test_request",),
-        quick=True,
     ),
     Control(
         "more-clients-than-there-is-room-for",
@@ -150,7 +146,6 @@ CONTROLS = (
         "            except UnicodeDecodeError:\n",
         "            except ZeroDivisionError:\n",
         (f"{FUZZ}::test_notify_message",),
-        quick=True,
     ),
     # other files
     Control(
@@ -160,7 +155,6 @@ CONTROLS = (
         'return longest <= _LONGEST_NAME and not {"", ".", ".."} & {*parts}',
         "return True",
         (f"{FUZZ}::test_manifest",),
-        quick=True,
     ),
     Control(
         "what-an-import-loses-is-not-said",

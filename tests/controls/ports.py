@@ -28,7 +28,6 @@ CONTROLS = (
         'WILDCARDS = (("0.0.0.0", False), ("::", True))',
         'WILDCARDS = (("0.0.0.0", False),)',
         (f"{UNIT}::test_a_listener_of_any_kind_makes_a_port_busy",),
-        quick=True,
     ),
     Control(
         "only-ipv6-counts",
@@ -119,7 +118,6 @@ CONTROLS = (
         "first = STEP * uid % len(among)",
         "first = 0",
         (f"{DRILL}::test_f71_where_each_user_begins", f"{DRILL}::test_f71_users_of_one_machine"),
-        quick=True,
     ),
     Control(
         "the-user-is-not-asked",
@@ -144,7 +142,6 @@ CONTROLS = (
         "        if not is_used(hash_):\n",
         "        if True:\n",
         (f"{DRILL}::test_f73_a_full_pool",),
-        quick=True,
     ),
     Control(
         "reclaimed-records-stay",

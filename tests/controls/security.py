@@ -104,6 +104,22 @@ CONTROLS = (
         "if False:",
         (f"{SECURITY}::test_s06_sudo_leaves_nothing_in_the_users_home",),
     ),
+    Control(
+        "a-record-says-which-file-it-is",
+        "S05",
+        "devport/registry/record.py",
+        'if f"{record.hash}.json" != file.rpartition("/")[2]:',
+        "if False:",
+        ("tests/test_record.py::test_anything_malformed_is_one_clear_error",),
+    ),
+    Control(
+        "files-of-any-name-are-records",
+        "S05",
+        "devport/registry/store.py",
+        'if name.endswith(".json") and is_hash(name[:-5])',
+        'if name.endswith(".json")',
+        (f"{STORE}::test_files_that_are_no_records_are_left_alone",),
+    ),
     # secrets
     Control(
         "a-secret-in-the-arguments",
@@ -123,7 +139,7 @@ CONTROLS = (
     ),
     Control(
         "a-record-in-the-log",
-        "S07 P35",
+        "S07 S09 P35",
         "devport/supervisor.py",
         'self._say(f"{self.job.name} {said.text}")',
         'self._say(f"{self.job.name} {said.text} {self.record.env}")',
@@ -144,7 +160,6 @@ CONTROLS = (
         "self.core = no_cores()",
         "self.core = resource.getrlimit(resource.RLIMIT_CORE)",
         (f"{SECRETS}::test_s40_no_core_dumps",),
-        quick=True,
     ),
     Control(
         "guardians-dump-core",

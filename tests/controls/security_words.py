@@ -37,7 +37,7 @@ CONTROLS = (
     ),
     Control(
         "names-for-tmux-as-they-are",
-        "S15 S16",
+        "S15 S16 S17",
         "devport/tmux/words.py",
         'return re.sub(r"[^A-Za-z0-9_-]|^-", "_", text)[:LONGEST_NAME] or "_"',
         "return text",
@@ -136,7 +136,6 @@ CONTROLS = (
         "if os.path.islink(encode(os.path.join(self.location, folder))):",
         "if False:",
         (f"{PARTS}::test_s26_an_export_follows_no_link",),
-        quick=True,
     ),
     Control(
         "a-manifest-is-believed",
@@ -153,6 +152,30 @@ CONTROLS = (
         'return text.replace("%", "%%")',
         "return text",
         ("tests/test_export_round_trip.py::test_p36_processes[supervisord]",),
+    ),
+    Control(
+        "quotes-in-scripts-are-lost",
+        "S23 S25 P36",
+        "devport/export/sh.py",
+        "shlex.quote(part) for part",
+        """shlex.quote(part.replace("'", "")) for part""",
+        ("tests/test_export_round_trip.py::test_p36_processes[runit]",),
+    ),
+    Control(
+        "variables-of-the-shell-are-exported",
+        "S23 S25 P36",
+        "devport/export/sh.py",
+        "_VARIABLE.fullmatch(name) and name not in own]",
+        "_VARIABLE.fullmatch(name)]",
+        ("tests/test_export_round_trip.py::test_p36_processes[runit]",),
+    ),
+    Control(
+        "xml-holds-everything",
+        "S24 P36",
+        "devport/export/launchd.py",
+        '_NO_XML = re.compile("[\\0-\\x08\\x0b-\\x1f\\ud800-\\udfff\\ufffe\\uffff]+")',
+        '_NO_XML = re.compile("(?!)")',
+        ("tests/test_export_round_trip.py::test_p36_processes[launchd]",),
     ),
     Control(
         "single-dollars",
@@ -195,6 +218,5 @@ CONTROLS = (
         "        if process_start(pid) != started:",
         "        if False:",
         ("tests/test_inventory.py::test_signal_reaches_the_holder_only",),
-        quick=True,
     ),
 )

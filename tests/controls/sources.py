@@ -131,7 +131,6 @@ CONTROLS = (
         'case "MAINPID" if self._is_of_its_tree(number):',
         'case "MAINPID":',
         (f"{NOTIFY}test_main_pid",),
-        quick=True,
     ),
     Control(
         "notify-descriptors-stay",
@@ -188,7 +187,6 @@ CONTROLS = (
         "and self._watchdog and not self._watchdog.require_ready:",
         "and self._watchdog:",
         (f"{NOTIFY}test_require_ready",),
-        quick=True,
     ),
     Control(
         "no-excuse-for-who-was-suspended",
@@ -205,7 +203,6 @@ CONTROLS = (
         "if late > LATE or self._excused():",
         "if late > LATE:",
         (f"{NOTIFY}test_f82_debugged",),
-        quick=True,
     ),
     Control(
         "live-while-debugged",
@@ -273,13 +270,20 @@ CONTROLS = (
         ("tests/test_watch.py::test_gitignore",),
     ),
     Control(
+        "links-lead-upwards",
+        "S36 F84",
+        "devport/sources/survey.py",
+        "elif not self._sieve.enters(path) or (is_link and _leads_up(path)):",
+        "elif not self._sieve.enters(path):",
+        (f"{FILES}test_links",),
+    ),
+    Control(
         "own-doing-restarts",
         "F84 P33",
         "devport/sources/watch.py",
         "if self._count >= ENOUGH:",
         "if False:",
         ("tests/test_watch.py::test_own_doing_is_found", f"{FILES}test_own_doing"),
-        quick=True,
     ),
     Control(
         "no-polling",

@@ -32,7 +32,6 @@ CONTROLS = (
         "            files.flush(draft)\n            os.replace(draft",
         "            os.replace(draft",
         (f"{DISK}::test_p26_power_cut",),
-        quick=True,
     ),
     Control(
         "new-records-are-not-flushed",
@@ -81,7 +80,6 @@ CONTROLS = (
         "            self._keep_damaged(drafts[draft].hash)\n",
         "",
         (f"{DISK}::test_p26_power_cut", f"{DISK}::test_p06_killed_while_a_damaged_record_is_replaced"),
-        quick=True,
     ),
     Control(
         "the-name-of-a-kept-file-is-not-flushed",
@@ -107,7 +105,6 @@ CONTROLS = (
         "        except BaseException:\n            _unlink(draft)\n            raise\n",
         "        except BaseException:\n            raise\n",
         (f"{DISK}::test_p25_full_and_read_only_disk",),
-        quick=True,
     ),
     Control(
         "a-log-in-trouble-ends-the-supervisor",
@@ -230,7 +227,6 @@ CONTROLS = (
         "process_start(holder.pid) != holder.started",
         "not process_start(holder.pid)",
         (f"{LOCKED}::test_a_held_lock_with_any_text_is_held_by_somebody_unknown",),
-        quick=True,
     ),
     Control(
         "no-locks-is-no-trouble-worth-a-word",
@@ -239,6 +235,19 @@ CONTROLS = (
         "UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)",
         "UNSUPPORTED = ()",
         (f"{DISK}::test_f61_no_locks_on_this_file_system",),
+    ),
+    # killed
+    Control(
+        "services-outlive-their-supervisor",
+        "F04 P27",
+        "devport/engine/guard.py",
+        "  kill -9 $children 2>/dev/null\n",
+        "  break\n",
+        (f"{STATE}::test_p27_everything_is_killed",),
+        also=(
+            ("devport/engine/guard.py", '[ -z "$group" ] || kill -9 -- "-$group" 2>/dev/null\n', ":\n"),
+            ("devport/kernel/descendants.py", "_prctl(PR_SET_PDEATHSIG, number)", "pass"),
+        ),
     ),
     # clocks
     Control(
@@ -264,7 +273,6 @@ CONTROLS = (
         "    return age is not None and age < port_rules.UNUSED_FOR\n",
         "    return False\n",
         (f"{PORTS}::test_f62_a_clock_that_jumps_ahead_frees_no_port",),
-        quick=True,
     ),
     Control(
         "late-deadlines-blame-the-service",

@@ -23,7 +23,6 @@ CONTROLS = (
         'really = f"#{{==:{found},{ours}}}"',
         'really = "1"',
         (f"{WINDOWS}test_a_later_server_is_another_one", f"{WINDOWS}test_closing"),
-        quick=True,
     ),
     Control(
         "options-by-a-name-of-the-users",
@@ -51,7 +50,6 @@ CONTROLS = (
         'return re.sub(r"[^A-Za-z0-9_-]|^-", "_", text)[:LONGEST_NAME] or "_"',
         "return text",
         (f"{UNIT}test_names_are_harmless", f"{UNIT}test_names"),
-        quick=True,
     ),
     Control(
         "semicolon-ends-a-command",
@@ -161,6 +159,25 @@ CONTROLS = (
         "    from devport.registry.owner import check_free as real\n"
         "    return real(*args, **more)\n",
         ("tests/e2e/test_faults_windows.py::test_f96_environment_is_removed_under_a_run",),
+    ),
+    Control(
+        "one-start-makes-the-session",
+        "F59 P02",
+        "devport/tmux/words.py",
+        'elif not self._session and said.startswith("duplicate session"):',
+        "elif False:",
+        (
+            "tests/e2e/test_background_must_hold.py::test_fifty_starts_of_different_ones[tmux]",
+            "tests/e2e/test_drill_state.py::test_p02_starts_of_different_services_at_once",
+        ),
+    ),
+    Control(
+        "crashing-at-once-is-success",
+        "F98 P08",
+        "devport/background.py",
+        "    wait_until(lambda: all(_is_in_trouble(store, one) for one in begun), AT_ONCE)\n",
+        "",
+        ("tests/e2e/test_drill_processes.py::test_p08_instant_exits_in_the_background",),
     ),
     Control(
         "started-is-success",

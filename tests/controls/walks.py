@@ -10,21 +10,19 @@ CONTROLS = (
     # what walks and soak have found
     Control(
         "sockets-outlive-rm",
-        "P7",
+        "P07",
         "devport/inventory/removal.py",
         "        sweep(folder, hash_)\n",
         "        pass\n",
         (f"{WALKS}::test_rm_behind_a_kill_leaves_no_socket",),
-        quick=True,
     ),
     Control(
         "slow-start-is-ended",
-        "P7",
+        "P07",
         "devport/inventory/restart.py",
         "if said := told(one.holder, one.record):",
         "if said := {}:",
         (f"{WALKS}::test_restart_of_what_takes_its_time",),
-        quick=True,
     ),
     Control(
         "no-spare-descriptor",
@@ -41,12 +39,11 @@ CONTROLS = (
         "        unwatch(self.report)\n        os.close(self.report)\n",
         "        os.close(self.report)\n        unwatch(self.report)\n",
         (f"{SOAK}::test_nothing_closed_is_waited_for",),
-        quick=True,
     ),
     # what any walk is to notice
     Control(
         "locks-are-shared",
-        "F58 F60 P7",
+        "F58 F60 P07",
         "devport/registry/locks.py",
         "            _refuse_second_name(descriptor)\n            fcntl.flock(descriptor, fcntl.LOCK_EX",
         "            _refuse_second_name(descriptor)\n            fcntl.flock(descriptor, fcntl.LOCK_SH",
@@ -54,7 +51,7 @@ CONTROLS = (
     ),
     Control(
         "last-words-are-not-read",
-        "F31 F60 P7",
+        "F31 F60 P07",
         "devport/engine/job.py",
         "        left = DRAIN\n",
         "        left = 0\n",
@@ -69,7 +66,7 @@ CONTROLS = (
     ),
     Control(
         "guardian-leaves-them-alone",
-        "F04 F60 P7",
+        "F04 F60 P07",
         "devport/engine/guard.py",
         "  kill -9 $children 2>/dev/null\n",
         "  :\n",

@@ -21,6 +21,8 @@ from support.running import DEVPORT, Devport, child
 
 ENOUGH = 9.0
 """Seconds in which everything has ended, the longest fixed grace of a peer (5 s) and more."""
+ATTEMPTS = 3
+"""Beginnings of a round: a busy machine may need a second."""
 LARGE = 64 << 20
 FAILED = 42
 LINES = 100_000
@@ -51,6 +53,10 @@ def installed():
     return [tool for tool in TOOLS if shutil.which(tool.command[0])]
 
 
+class NotBegunError(Exception):
+    """The services have not come up, so that nothing was tried."""
+
+
 class Round(Devport):
     """One fault for one tool, in a project of its own: what is started there is known by its tag."""
 
@@ -63,8 +69,10 @@ class Round(Devport):
         self.procfile(**entries)
         self.write("supervisord.conf", self._configuration(entries))
         running = self.spawn(list(self.tool.command), terminal=terminal, stdout=stdout)
-        if ready:
-            running.expect_all(*ready, timeout=ENOUGH)
+        try:
+            running.expect_all(*ready, timeout=2 * ENOUGH)
+        except AssertionError as error:
+            raise NotBegunError from error
         return running
 
     def _configuration(self, entries):
@@ -293,14 +301,18 @@ FAULTS = (
 
 def trial(tool, fault):
     """One round: why it failed, empty if it did not, None where the fault does not apply to the tool."""
-    with tempfile.TemporaryDirectory(prefix="devport-peers-") as folder:
-        at = Round(tool, folder)
-        try:
-            return fault(at)
-        except AssertionError as error:
-            return str(error).splitlines()[0][:60]
-        finally:
-            at.clean()
+    for _ in range(ATTEMPTS):
+        with tempfile.TemporaryDirectory(prefix="devport-peers-") as folder:
+            at = Round(tool, folder)
+            try:
+                return fault(at)
+            except NotBegunError:
+                continue
+            except AssertionError as error:
+                return str(error).splitlines()[0][:60]
+            finally:
+                at.clean()
+    return "does not begin"
 
 
 def measure(tool, fault, rounds):

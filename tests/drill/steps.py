@@ -522,7 +522,7 @@ class Steps:
             number = getattr(signal, f"SIG{what.split()[0]}")
             run.running.send(number)
             if what.endswith("twice"):
-                procs.elapse(0.05)
+                procs.elapse(procs.APART)
                 run.running.send(number)
         self.world.ended_run()
         self.world.go_on()

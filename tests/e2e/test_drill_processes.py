@@ -107,12 +107,16 @@ def test_p11_escapee(devport, tally):
         devport.procfile(web=child("hopper", (50, 5, 1)[number % 3]), other="echo ready; exec sleep 1000")
         running = devport.start(*T)
         running.ready("web", "other")
+        life = procs.hopping(devport.project)
+        try:
+            status, seconds = running.stop()
 
-        status, seconds = running.stop()
-
-        assert status == 143
-        assert seconds < GRACE + LATE
-        procs.gone(devport.tag, 0.5)
+            assert status == 143
+            assert seconds < GRACE + LATE
+            procs.gone(devport.tag, 0.5)
+            assert not procs.is_locked(life), "it hops on"
+        finally:
+            life.unlink()
     tally(count)
 
 
@@ -252,6 +256,7 @@ def test_p15_second_interrupt(devport, tally):
         running.ready("web", "daemon")
         running.send(signal.SIGINT)
         running.expect(rb"SIGINT received, stopping")
+        procs.elapse(procs.APART)
         status, seconds = running.stop(signal.SIGINT)
 
         assert status == 130

@@ -89,11 +89,15 @@ def test_p27_everything_is_killed(windowed, tally):
     """SIGKILL to supervisors, services, the tmux server, to all: no second life, and all start again."""
     rounds, count = trials(1, 8), trials(5, 10)
     command = f"exec {sys.executable} -I -S {KID} {windowed.project}"
-    windowed.devport.procfile(**{f"s{number}": f"{command} s{number}" for number in range(count)})
+    # The end of its terminal ends a service that is not deaf, whatever becomes of its supervisor.
+    traits = ("", " deaf")
+    windowed.devport.procfile(
+        **{f"s{number}": f"{command} s{number}{traits[number % 2]}" for number in range(count)}
+    )
     dice = random.Random(27)
     kinds = ("supervisor", "service", "server", "all") * rounds
     for kind in kinds:
-        rows = {row["name"]: row for row in windowed.json("start", "-d")}
+        rows = {row["name"]: row for row in windowed.json("start", "-d", "-t", "0.3")}
         assert len(rows) == count
         everything_runs(windowed, count)
         hit = dice.sample(sorted(rows), dice.randint(1, count))

@@ -1,11 +1,12 @@
 """`devport export`: what is printed and what is written, templates, other packages' formats, wrong words."""
 
 import os
+import re
 import shlex
 import stat
-import sys
 
 import pytest
+import yaml
 
 from devport.errors import UsageError
 from devport.export import formats
@@ -271,6 +272,12 @@ def test_a_format_of_another_package(project):
         (("sytemd", "out"), "cannot export to sytemd: there is no such format (did you mean systemd?)"),
         (("procfile", "out", "wbe"), "wbe"),
         (("--app", "a b", "procfile", "out"), "cannot call an export a b"),
+        (("--app", "", "procfile", "out"), "cannot call an export '': "),
+        (("--app", 64 * "a", "procfile", "out"), "at most 63"),
+        (("procfile", ""), "LOCATION is empty"),
+        (("mprocs", "web"), "cannot export to web: that is an entry, and no folder"),
+        (("mprocs", "@all"), "cannot export to @all: that is a group, and no folder"),
+        (("mprocs", "web.2"), "cannot export to web.2: that is an entry, and no folder"),
         (("--user", "nobody-of-that-name", "systemd", "out"), "there is no such user"),
         (("--prune", "supervisord"), "option --prune goes with a LOCATION"),
     ],
@@ -281,7 +288,7 @@ def test_wrong_words(project, words, said):
 
     assert done.popen.returncode == 2
     assert said in done.errors.decode()
-    assert not (project.project / "out").exists()
+    assert {path.name for path in project.project.iterdir()} == {"Procfile"}
     assert "Traceback" not in done.errors.decode()
 
 
@@ -336,15 +343,25 @@ def test_what_a_devport_yaml_is_made_of_stays(project, option):
         assert (done.status, "the project is read from there" in done.errors.decode()) == (2, True)
 
 
-def test_a_location_that_cannot_be_written(project):
+@pytest.mark.parametrize("option", [(), ("--dry-run",)])
+def test_a_location_that_cannot_be_written(project, option):
     """One line, status 1."""
     project.write("out", "a file")
-    done = project.call("export", "procfile", "out")
+    done = project.call("export", "procfile", "out", *option)
 
-    assert done.popen.returncode == 1
-    assert "cannot write" in done.errors.decode()
-    assert sys.executable
+    said = f"devport: cannot export to {project.project / 'out'}: it is no folder\n"
+    assert (done.status, done.errors.decode()) == (1, said)
     assert os.path.isfile(project.project / "out")
+
+
+@pytest.mark.parametrize("location", ["./web", "web"])
+def test_a_folder_that_is_called_as_an_entry(project, location):
+    """One that is there is meant, and so is a path; only a bare name that is no folder is likely a slip."""
+    if location == "web":
+        (project.project / "web").mkdir()
+    done = project.call("export", "mprocs", location)
+
+    assert (done.status, (project.project / "web" / "mprocs.yaml").exists()) == (0, True)
 
 
 def test_files_of_somebody_else(project):
@@ -363,5 +380,82 @@ def test_files_of_somebody_else(project):
     (other / "Procfile").write_text("db: sleep 1000\n")
     done = project.call("export", "supervisord", str(project.project / "out"), cwd=other)
 
-    assert done.popen.returncode == 1
-    assert "no export of app wrote it" in done.errors.decode()
+    said = f"/out/app.conf: an export of app from {project.project} wrote it (--force replaces it)\n"
+    assert (done.status, done.errors.decode().endswith(said)) == (1, True)
+
+
+def test_what_is_left_out_is_told(project):
+    """A service that starts by its name only is missed where nobody has said which are exported."""
+    project.write("devport.yaml", "processes:\n  web: {exec: a}\n  debug: {exec: b, start: false}\n")
+    said = b"devport: debug is left out: it starts only when it is named\n"
+
+    assert project.call("export", "supervisord").errors == said
+    for words in (("--except", "web,debug"), ("-c", "debug=1"), ("-m", "web=1")):
+        assert said not in project.call("export", *words, "supervisord").errors
+    assert project.call("export", "supervisord", "-", "web").errors == b""
+
+
+LIST = """\
+- exec: curl --header=$TOKEN $(id) $$ "" $HERE-$PORT- $DEVPORT_HASH x$EMPTY${NOT_SET}
+  name: web
+  ready: {exec: test -e $TOKEN}
+  stop: {exec: halt $PORT}
+"""
+
+
+def test_values_of_a_list_stay_in_the_secret(project):
+    """What a variable of a list stands for is in the Secret, and the kubelet puts it in its place."""
+    (project.project / "Procfile").unlink()
+    project.write(".env", "TOKEN='top $(PORT) \"secret'\nEMPTY=\n")
+    project.write("devport.yaml", LIST)
+    done = project.call("export", "kubernetes", env={"HERE": "caller$$"})
+    found = {one["kind"]: one for one in yaml.safe_load_all(done.output)}
+    [container] = found["Deployment"]["spec"]["template"]["spec"]["containers"]
+    values = found["Secret"]["stringData"]
+    hash_ = container["command"][6]
+
+    assert container["command"] == [
+        *("curl", "--header=$(TOKEN)", "$$(id)", "$$$$", "", "caller$$$$-$(PORT)-", hash_, "x$(EMPTY)"),
+    ]
+    assert values["TOKEN"] == 'top $(PORT) "secret'
+    assert "$" not in hash_  # by which devport knows its own: not in the Secret
+    assert container["readinessProbe"]["exec"]["command"] == ["test", "-e", 'top $$(PORT) "secret']
+    assert container["lifecycle"]["preStop"]["exec"]["command"] == ["halt", values["PORT"]]
+
+
+def test_values_of_a_task_stay_in_the_secret(project):
+    """So it is with the command that says whether there is something to do, which a shell runs."""
+    (project.project / "Procfile").unlink()
+    project.write(".env", "TOKEN=topsecret\n")
+    text = "tasks:\n  go: {exec: \"zsh -c 'echo $TOKEN'\", shell: false, status: \"test -e $TOKEN/it's'\"}\n"
+    project.write("devport.yaml", text.replace("it's'", "'it s'"))
+    done = project.call("export", "kubernetes", "-", "go")
+    jobs = [one for one in yaml.safe_load_all(done.output) if one["kind"] == "Job"]
+    [container] = jobs[0]["spec"]["template"]["spec"]["containers"]
+
+    assert container["command"][3:] == [
+        *("sh", "test -e \"$${TOKEN}\"'/it s'", "zsh", "-c", "echo $(TOKEN)"),
+    ]
+    project.write("devport.yaml", "- {exec: \"sh -c 'echo $TOKEN'\", name: go}\n")
+    done = project.call("export", "--shell", "/bin/ash", "kubernetes")
+    [words] = re.findall("command:\n(?: +- .*\n)+", done.output.decode())
+    assert yaml.safe_load(words) == {"command": ["/bin/ash", "-c", "echo $(TOKEN)"]}
+
+
+@pytest.mark.parametrize("format_", ["kubernetes", "nomad", "launchd", "mprocs", "compose", "runit", "tmux"])
+def test_nobody_misses_what_nobody_said(project, format_):
+    """A service that says no `restart` has no line about it; one that says the same as usual has."""
+    yaml_ = "processes:\n  web: {exec: a}\n  lazy: {exec: b%s}\n"
+    (project.project / "Procfile").unlink()
+    out = project.project / "out"
+
+    def told(restart):
+        project.write("devport.yaml", yaml_ % restart)
+        done = project.call("export", "--force", format_, "out")
+        assert (done.status, b"Traceback" in done.errors) == (0, False)
+        texts = [path.read_text() for path in out.rglob("*") if path.is_file()]
+        return [line for text in texts for line in text.splitlines() if "ot carried over" in line]
+
+    assert told("") == []
+    assert "restart" in str(told(", restart: {on: on-failure, max: 5, max-delay: 9}"))
+    assert "restart.success" not in str(told(", restart: {on: always, success: [0, 3]}"))

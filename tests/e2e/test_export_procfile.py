@@ -111,10 +111,11 @@ def test_what_a_procfile_cannot_say():
     """A comment names it; without `restart:` nothing is lost, because nobody asked for it."""
     plan = export_projects.processes()
     text = procfile.render(plan)[0].content
-    assert "# web: not carried over: after, ready, live, restart\n" in text
-    assert "# db: not carried over: stop.signal, restart\n" in text
+    assert "# web: not carried over: after, ready, live\n" in text
+    assert "# db: not carried over: stop.signal, stop.timeout\n" in text
+    assert "# api: not carried over: after, ready, watchdog, restart\n" in text
 
-    web = plan.unit("web")
-    web = web._replace(service=web.service._replace(restart=None))
-    said = procfile.render(plan._replace(units=(web,)))[0].content.splitlines()[0]
-    assert said == "# web: not carried over: after, ready, live"
+    api = plan.unit("api")
+    api = api._replace(service=api.service._replace(restart=None))
+    said = procfile.render(plan._replace(units=(api,)))[0].content.splitlines()[0]
+    assert said == "# api: not carried over: after, ready, watchdog"

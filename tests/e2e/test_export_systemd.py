@@ -218,7 +218,7 @@ def test_target(folder):
         (folder / "up").unlink()
         box.target("start")  # once more: all of it is run again
         assert (folder / "up").exists()
-    assert (folder / "web.log").exists()
+    assert (folder / "boxed-web.log").exists()
 
 
 def test_order(folder, ports):

@@ -270,6 +270,8 @@ def test_f12_second_request(devport, second):
     running.ready("web", "daemon")
     running.send(signal.SIGTERM)
     running.expect(rb"SIGTERM received, stopping")
+    if second == signal.SIGTERM:  # another signal needs no pause
+        procs.elapse(procs.APART)
 
     status, seconds = running.stop(second)
 
@@ -302,7 +304,7 @@ def test_f12_third_request(devport, stalled):
 
 
 def test_f12_thirty_at_once(devport):
-    """A burst of Ctrl-C (foreman hangs) is a second request and no more."""
+    """A burst of Ctrl-C (foreman hangs) is one request, and one that goes on is a second."""
     devport.procfile(web=child("stubborn"), worker=child("signals"))
     running = devport.start("-t", "60")
     running.expect(rb"web +\| ready")

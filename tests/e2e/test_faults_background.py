@@ -52,10 +52,15 @@ def test_f02_escape_artist(plain):
     """A process that takes a new session and pid all the time is caught all the same."""
     row = plain.start("web", argv("hopper", 1), *T)
     plain.logged(row["hash"], rb"ready")
-    seconds, _ = stopped(plain, "web")
+    life = procs.hopping(plain.project)
+    try:
+        seconds, _ = stopped(plain, "web")
 
-    assert seconds < GRACE + LATE
-    plain.nothing_left(0.5)
+        assert seconds < GRACE + LATE
+        plain.nothing_left(0.5)
+        assert not procs.is_locked(life), "it hops on"
+    finally:
+        life.unlink()
 
 
 def test_f03_each_life_has_its_port(frame):

@@ -1,6 +1,7 @@
 """Readiness, notifications, sockets and watched files in both frames; A-numbers as in test_scenarios.py."""
 
 import os
+import shlex
 import signal
 import socket
 
@@ -233,6 +234,20 @@ def test_first_connection_starts_it(frame):
     frame.reached("web", "ready")
     frame.down()
     assert len(frame.marks("runs")) == 1
+
+
+def test_lazy_that_ends_says_what_it_waits_for(frame):
+    """One that takes a connection and ends well waits for the next, which no time is told of."""
+    port = first_port(frame)
+    once = shlex.quote("import socket; socket.socket(fileno=3).accept()[0].sendall(b'x')")
+    listen = [{"address": f"127.0.0.1:{port}"}]
+    frame.write({"web": {"exec": f"exec python3 -c {once}", "listen": listen, "lazy": True, "no-port": True}})
+    frame.up()
+    frame.reached("web", "waiting")
+    with socket.create_connection(("127.0.0.1", port), 20) as client:
+        assert client.recv(100) == b"x"
+    frame.said("web exited with status 0, waits for a connection\n")
+    frame.down()
 
 
 # watched files

@@ -166,11 +166,13 @@ def test_s39_what_others_have_put_into_an_open_folder(devport):
     done = devport.call("start", cwd=deep)
     listed = devport.call("ls", cwd=deep)
     named = devport.call("check", "-f", str(shared / "Procfile"), cwd=deep)
+    wanted = devport.call("check", cwd=deep, env={"PROCFILE": "Procfile"})
     os.chown(shared / "Procfile", os.geteuid(), -1)
     own = devport.call("run", "env", cwd=deep)
 
     assert (done.status, listed.status, named.status, own.status) == (1, 0, 0, 0)
     assert b"Procfile is not read: it belongs to another user" in done.errors
+    assert b"Procfile is not read: it belongs to another user" in wanted.errors
     assert b".env is not read: it belongs to another user" in own.errors
     assert b"PROCFILE=" not in own.output
 

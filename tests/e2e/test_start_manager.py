@@ -257,13 +257,17 @@ def test_restart_is_only_what_is_said(devport, path, manager, never, always):
     assert restarts() == [always]
 
 
-def test_missing(devport):
+@pytest.mark.parametrize(
+    ("manager", "where"),
+    [("overmind", "https://github.com/DarthSim/overmind"), ("honcho", "https://honcho.readthedocs.io")],
+)
+def test_missing(devport, manager, where):
     """A manager that is not there is named, with where it can be had; nothing is registered before."""
     devport.procfile(web="exec sleep 100")
-    done = devport.call("start", "--manager", "overmind", env={"PATH": "/nowhere"})
+    done = devport.call("start", "--manager", manager, env={"PATH": "/nowhere"})
 
-    said = "devport: cannot start with overmind: it is not installed (not on PATH);"
-    assert done.errors.decode() == f"{said} see https://github.com/DarthSim/overmind\n"
+    said = f"devport: cannot start with {manager}: it is not installed (not on PATH); see {where}\n"
+    assert done.errors.decode() == said
     assert done.status == 1
 
 
@@ -295,6 +299,20 @@ def test_with_a_command(devport):
     done = devport.call("start", "--manager", "honcho", "--", "true")
 
     assert (done.status, b"--manager does not go with" in done.errors) == (2, True)
+
+
+@pytest.mark.parametrize("manager", ["honcho", "mprocs", "process-compose"])
+def test_what_a_manager_cannot_do(devport, path, manager):
+    """The message is of the start and the service: nobody has asked for an export."""
+    (path / manager).write_text("#!/bin/sh\n")
+    (path / manager).chmod(0o700)
+    listen = "listen: [{address: '127.0.0.1:18091'}], no-port: true"
+    devport.write("devport.yaml", f"processes:\n  sock: {{exec: run, {listen}}}\n")
+    done = devport.call("start", "--manager", manager)
+    why = "what `listen` declares is not passed on there (--except sock leaves it out)"
+
+    assert (done.status, done.errors.decode()) == (2, f"devport: cannot start with {manager}: sock: {why}\n")
+    assert left(devport) == []
 
 
 def test_what_runs_already(devport, path):

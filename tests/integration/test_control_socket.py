@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from support import procs
 from support.builders import exited, lifecycle, policy, view
 
+from devport import kernel
 from devport.context import from_process
 from devport.engine import client, control, unix
 from devport.engine.backlog import LIMIT
@@ -1029,10 +1030,20 @@ def test_a_full_queue_is_alive(tmp_path):
                 callers[-1].connect(path)
         with pytest.raises(DevportError, match="another process listens there"):
             unix.Listener(path)
+        assert unix.listener_pid(path) == 0
         for one in callers:
             one.close()
 
     assert os.path.exists(path)
+
+
+def test_who_listens(lab, tmp_path, monkeypatch):
+    """A listener is known by its pid; a path that is no address, and cannot be made one, has none."""
+    assert unix.listener_pid(lab.path) == os.getpid()
+    assert unix.listener_pid(f"{lab.path}.other") is None
+    monkeypatch.setattr(kernel, "LINUX", False)  # which has another way to a long path
+
+    assert unix.listener_pid(str(tmp_path / ("x" * unix.LONGEST))) is None
 
 
 @pytest.mark.parametrize("what", ["file", "folder", "link"])

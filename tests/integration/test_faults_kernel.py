@@ -5,12 +5,15 @@ import os
 import resource
 import select
 import signal
+import subprocess
 
 import pytest
 from support import procs
 from support.engine import engine, make_job, python, run_until, start
 
+from devport import kernel
 from devport.engine.lifecycle import DOWN, State
+from devport.engine.process import Process
 from devport.engine.signals import Signals
 from devport.kernel import descendants
 
@@ -83,6 +86,19 @@ def test_f15_number_of_a_group_is_not_given_away(loop):
     loop.send(web, DOWN)
     loop.send(web, DOWN)
     run_until(loop, lambda: web.lifecycle.state is State.STOPPED)
+
+
+def test_f15_number_that_is_a_strangers_by_now(monkeypatch):
+    """Where a dead leader has to be reaped at once, nobody is signalled who was given its number since."""
+    monkeypatch.setattr(kernel, "WAITID", False)
+    stranger = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    leader = Process(stranger.pid, "token", None, None, shared_group=False)
+    leader.exited = True
+
+    leader.signal(signal.SIGTERM)
+
+    stranger.kill()
+    assert stranger.wait() == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("numbers", [(1, 15), (10, 12, 28, 20, 2), (17, 18, 28, 3)])

@@ -61,7 +61,7 @@ CATALOGUE = (
     ),
     Entry(
         "S32",
-        "Only a service that listens is exposed, and only if you say so.",
+        "Only a running service is exposed, and only if you say so; if nothing answers, you are told.",
         (
             f"{TAILNET}::test_nothing_listens_yet",
             f"{TAILNET}::test_stranger_listens",

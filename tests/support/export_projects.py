@@ -70,7 +70,16 @@ def unit(name, argv, *, cwd, environment=None, ports=None, restart=BACKGROUND_RE
         cwd,
         {**(environment or {}), **numbers, "PS": name},
         ports,
-        Service(name, given.pop("entry", entry), tuple(argv), cwd, policy=policy, restart=restart, **given),
+        Service(
+            name,
+            given.pop("entry", entry),
+            tuple(argv),
+            cwd,
+            policy=policy,
+            restart=restart,
+            restart_said=restart is not BACKGROUND_RESTART,
+            **given,
+        ),
         restart,
     )
 

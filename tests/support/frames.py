@@ -136,6 +136,7 @@ class Frame:
             return
         procs.send(self.run.pid, signal.SIGCONT)
         self.run.send(signal.SIGTERM)
+        procs.elapse(procs.APART)
         self.run.send(signal.SIGTERM)
         self.run.finish()
 

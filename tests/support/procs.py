@@ -1,5 +1,6 @@
 """Looking at real processes through /proc: whose tag they carry, their states; and free ports."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -29,6 +30,10 @@ def eventually(check, timeout=SOON):
                 raise
         time.sleep(pause)
         pause = min(pause * 1.5, 0.05)
+
+
+APART = 0.15
+"""Seconds after which the same signal again is a second request (devport.engine.signals.BOUNCE is less)."""
 
 
 def elapse(seconds):
@@ -132,6 +137,28 @@ def gone(tag, timeout=3.0):
         assert tree(tag) == []
 
     eventually(check, timeout)
+
+
+def is_locked(path):
+    """Whether some process holds a lock (flock(2)) on the file `path`, which is there."""
+    with open(path, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def hopping(folder):
+    """The file that children/hopper.py keeps locked in `folder`, once it does; unlinked, it ends that."""
+    life = folder / "hopper.life"
+
+    def check():
+        assert life.exists()
+        assert is_locked(life)
+
+    eventually(check)
+    return life
 
 
 def kill_all(tag):

@@ -91,23 +91,25 @@ def _part(letter, title, about, counted):
         if number[0] == letter:
             control_ = "yes" if number in controlled else ""
             trials = sum(counted.get(test, 0) for test in found.tests)
-            lines.append(f"| {number} | {found.promise} | {_held(found)} | {control_} | {trials or ''} |")
+            cells = (number, found.promise, _held(found), control_, f"{trials:,}" if trials else "")
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
 
 def _held(found):
-    names = [re.sub(r".*::", "", test) for test in found.tests]
+    names = [re.sub(r".*/", "", test) for test in found.tests]
     said = ", ".join(f"`{name}`" for name in names)
     return "; ".join(filter(None, (said, found.why)))
 
 
 def count(report):
     """Keep what `make drill` has told in the file `report`, a line of JSON a test and parameter, by test."""
+    lines = pathlib.Path(report).read_text(encoding="utf-8").splitlines()
+    told = {one["test"]: one["trials"] for one in map(json.loads, lines)}  # of a test run again the last
     counted = {}
-    for line in pathlib.Path(report).read_text(encoding="utf-8").splitlines():
-        told = json.loads(line)
-        test = told["test"].partition("[")[0]
-        counted[test] = counted.get(test, 0) + told["trials"]
+    for test, trials in told.items():
+        name = test.partition("[")[0]
+        counted[name] = counted.get(name, 0) + trials
     COUNTED.write_text(json.dumps(counted, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 

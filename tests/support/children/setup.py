@@ -1,8 +1,8 @@
 """setup.py WHAT... -- COMMAND...: executes COMMAND as a caller with peculiarities would.
 
 terminal (stdin becomes the controlling terminal), block=N,N (signals), ignore=N,N, nofile=N or
-nofile=N:HARD, fsize=N, nproc=N, core=N:HARD, uid=N, fd=N (left open and inheritable), nonblock (stdout), umask=OCTAL, closed=N,
-cgroup=FOLDER.
+nofile=N:HARD, fsize=N, nproc=N, core=N:HARD, uid=N, fd=N (left open and inheritable), nonblock (stdout),
+umask=OCTAL, closed=N, cgroup=FOLDER.
 """
 
 import fcntl

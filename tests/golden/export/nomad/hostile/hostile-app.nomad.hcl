@@ -1,8 +1,7 @@
 # hostile-app for Nomad, written by `devport export nomad`
 # The clients need raw_exec, and the project in its folder.
-# web.1: not carried over: stop.exec, restart: on-failure
-# Web.v2: not carried over: restart: on-failure
-# a-b_c.d: not carried over: after, restart: on-failure
+# web.1: not carried over: stop.exec
+# a-b_c.d: not carried over: after
 job "hostile-app" {
   type = "service"
 

@@ -1,9 +1,8 @@
 # shop for Nomad, written by `devport export nomad`
 # The clients need raw_exec, and the project in its folder.
-# db: not carried over: restart: on-failure
-# api: not carried over: after, watchdog, restart.success, ready.notify
-# web: not carried over: after, live, restart: on-failure
-# web.2: not carried over: after, live, restart: on-failure
+# api: not carried over: after, watchdog, ready.notify
+# web: not carried over: after, live
+# web.2: not carried over: after, live
 # clock: not carried over: after, watch, restart: on-failure
 job "shop" {
   type = "service"

@@ -15,6 +15,7 @@ service() {
         exec /bin/sh -c './manage.py migrate'
         ;;
     db)
+        # Not carried over: stop.signal, stop.timeout
         cd /srv/shop || exit
         export DATABASE_URL=postgres://localhost:19000/shop
         export DB_PORT=19000
@@ -24,7 +25,7 @@ service() {
         exec postgres -D data
         ;;
     api)
-        # Not carried over: after, ready, watchdog, restart.max, restart.window, restart.delay, restart.success
+        # Not carried over: after, ready, watchdog, restart
         cd /srv/shop || exit
         export DATABASE_URL=postgres://localhost:19000/shop
         export DB_PORT=19000
@@ -57,7 +58,7 @@ service() {
         exec /bin/sh -c 'exec gunicorn shop.wsgi --bind 127.0.0.1:$PORT'
         ;;
     clock)
-        # Not carried over: after, watch, restart.max
+        # Not carried over: after, watch, restart
         cd /srv/shop/clock || exit
         export DATABASE_URL=postgres://localhost:19000/shop
         export DB_PORT=19000
