@@ -29,7 +29,7 @@ from devport.engine.memory import settle
 from devport.engine.order import StopOrder
 from devport.engine.printer import Printer
 from devport.engine.process import Command, Spawner, Stdio
-from devport.engine.signals import Signals
+from devport.engine.signals import Debounce, Signals
 from devport.engine.sink import Sink
 from devport.errors import DevportError, ExitStatus
 from devport.kernel.descendants import become_subreaper
@@ -99,6 +99,7 @@ class Foreground:
         self.context, self.options, self.lifeline = context, options, lifeline
         settle()
         self.signals = Signals()
+        self.debounce = Debounce()
         self.group = Group(keep_going=options.keep_going)
         self.requests = 0  # how often somebody asked for the end
         self.terminal = is_tty(context.stdout)
@@ -295,7 +296,8 @@ class Foreground:
         if number == signal.SIGCHLD:
             self.loop.reap()
         elif number in _ENDS:
-            self._interrupted(number)
+            if self.debounce.counts(number, self.context.now()):
+                self._interrupted(number)
         elif number in {signal.SIGUSR1, signal.SIGUSR2}:
             for process in self.loop.processes():
                 process.forward(number)

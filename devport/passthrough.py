@@ -20,7 +20,7 @@ from devport.engine.loop import Loop
 from devport.engine.memory import settle
 from devport.engine.printer import Printer
 from devport.engine.process import Command, Spawner, Stdio
-from devport.engine.signals import Signals
+from devport.engine.signals import Debounce, Signals
 from devport.engine.sink import Sink
 from devport.errors import DevportError, ExitStatus, nearest
 from devport.kernel.descendants import become_subreaper
@@ -116,6 +116,7 @@ class Passthrough:
         self.context, self.lifeline = context, lifeline
         settle()
         self.signals = Signals()
+        self.debounce = Debounce()
         become_subreaper()
         spawner = Spawner()
         spawner.raise_nofile()
@@ -177,7 +178,8 @@ class Passthrough:
             elif number == signal.SIGTSTP:
                 self.loop.suspend()
             elif number in _STOPS:
-                self.loop.send(self.job, DOWN)
+                if self.debounce.counts(number, self.context.now()):
+                    self.loop.send(self.job, DOWN)
             elif number in _HANDED_ON and self.job.process is not None:
                 self.job.process.forward(number)
 

@@ -24,7 +24,7 @@ from devport.engine.loop import Loop
 from devport.engine.memory import settle
 from devport.engine.printer import Printer, Verbatim
 from devport.engine.process import Command, Spawner, Stdio
-from devport.engine.signals import Signals
+from devport.engine.signals import Debounce, Signals
 from devport.engine.sink import Sink
 from devport.engine.unix import listener_pid
 from devport.errors import DevportError, ExitStatus
@@ -132,6 +132,7 @@ class Supervisor:
         self.lifeline, self.guardian, self.pty = lifeline, guardian, pty
         settle(floods=False)  # one of many, and a window takes no more than tmux does
         self.signals = Signals()
+        self.debounce = Debounce()
         become_subreaper()
         spawner = Spawner()
         spawner.raise_nofile()  # whoever waits for the service has a connection
@@ -285,13 +286,18 @@ class Supervisor:
             if number == signal.SIGCHLD:
                 self.loop.reap()
             elif number in _ENDS or (number == signal.SIGHUP and self._hung_up()):
-                self._wish(DOWN)
+                self._end(number)
             elif number in {signal.SIGHUP, signal.SIGTSTP}:
                 self._wish(RESTART)
             elif number == signal.SIGWINCH and self.job.process is not None:
                 self.job.process.resize(*self._size())
             elif number in {signal.SIGUSR1, signal.SIGUSR2} and self.job.process is not None:
                 self.job.process.forward(number)
+
+    def _end(self, number: int) -> None:
+        counts = self.debounce.counts(number, self.context.now())
+        if counts or self.job.lifecycle.wanted:  # a restart between the two has taken the first back
+            self._wish(DOWN)
 
     def _wish(self, event: Event) -> None:
         self.loop.send(self.job, event)

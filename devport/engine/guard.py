@@ -12,13 +12,14 @@ stays in its process group and session and hears what the terminal sends.
 
 import os
 import signal
+import time
 from collections.abc import Callable
 
 from devport import kernel
 from devport.engine.group import shell_status
 from devport.engine.lifecycle import KILL_PATIENCE
 from devport.engine.limits import no_cores
-from devport.engine.signals import HEARD
+from devport.engine.signals import HEARD, Debounce
 from devport.errors import DevportError
 from devport.kernel import descendants, roster
 
@@ -149,7 +150,7 @@ def _wait(pid: int, *, typed: bool, deaf: bool) -> tuple[int, int]:
 
     Returns its exit code, or minus a signal, and how often it was asked to end.
     """
-    requests = 0
+    requests, debounce = 0, Debounce()
     while True:
         number, at_terminal = _next_signal()
         if number == signal.SIGCHLD:
@@ -163,7 +164,7 @@ def _wait(pid: int, *, typed: bool, deaf: bool) -> tuple[int, int]:
             if number == signal.SIGTSTP:  # the service has stopped; the shell waits to see us stop
                 os.kill(os.getpid(), signal.SIGSTOP)
         elif not (number == signal.SIGHUP and deaf):
-            requests += number in _ENDS
+            requests += number in _ENDS and debounce.counts(number, time.monotonic())
             os.kill(pid, number)
 
 
@@ -178,7 +179,8 @@ def _next_signal() -> tuple[int, bool]:
 
 def _sweep_by_roster() -> None:
     """The same where what a killed child leaves does not become ours."""
-    leaders = roster.leaders()
+    if not (leaders := roster.leaders()):
+        return
     for pid in leaders:
         try:
             os.killpg(pid, signal.SIGKILL)

@@ -22,6 +22,31 @@ HEARD = (
 )
 
 
+BOUNCE = 0.1
+"""Seconds in which the same signal again is the same wish."""
+
+
+class Debounce:
+    """Tells a second wish to end from the first one that arrives twice, as a switch is debounced: pure.
+
+    It does where every process of a tree is signalled (and a guardian hands its own on), or where a shell
+    and the kernel both report a hangup. The window begins with the signal that counted, and is not
+    prolonged: a key held down counts again.
+    """
+
+    def __init__(self) -> None:
+        self._counted: tuple[int, float] | None = None  # the signal, and when
+
+    def counts(self, number: int, now: float) -> bool:
+        """Whether signal `number` is a wish of its own; `now` in seconds, from any fixed origin."""
+        if self._counted is not None:
+            last, at = self._counted
+            if number == last and now - at < BOUNCE:
+                return False
+        self._counted = number, now
+        return True
+
+
 class Signals:
     """Catches HEARD from construction to `close`; `descriptor` is readable while any are pending."""
 

@@ -20,11 +20,15 @@ CONTROLS = (
     # A. the process tree and its end
     Control(
         "no-subreaper",
-        "F02 F06 P10",
+        "F02 F06 P10 P11",
         DESCENDANTS,
         "return _prctl is not None and _prctl(PR_SET_CHILD_SUBREAPER, 1) == 0",
         "return False",
-        (f"{FAULTS}::test_f02_daemons_of_two_services",),
+        (
+            f"{FAULTS}::test_f02_daemons_of_two_services",
+            "tests/e2e/test_drill_processes.py::test_p11_escapee",
+            f"{BACK}::test_f02_escape_artist",
+        ),
         quick=True,
     ),
     Control(
@@ -112,6 +116,14 @@ CONTROLS = (
         ),
     ),
     Control(
+        "leftovers-are-not-signalled",
+        "F02 P11",
+        PROCESS,
+        "for pid in self.leftovers - self._had:",
+        "for pid in ():",
+        ("tests/e2e/test_drill_processes.py::test_p11_escapee", f"{BACK}::test_f02_escape_artist"),
+    ),
+    Control(
         "guardian-inherits-sigchld",
         "F07",
         GUARD,
@@ -142,7 +154,6 @@ CONTROLS = (
         "_signal.pthread_sigmask(signal.SIG_SETMASK, ())",
         "pass",
         (f"{KERNEL}::test_f09_signals_start_clean_without_a_shell",),
-        quick=True,
     ),
     Control(
         "dispositions-are-inherited",
@@ -177,6 +188,18 @@ CONTROLS = (
         "elif self.requests >= _AGAIN:",
         "elif self.requests < 0:",
         (f"{FAULTS}::test_f12_second_request",),
+    ),
+    Control(
+        "echo-is-a-second-request",
+        "F12",
+        SIGNALS,
+        "if number == last and now - at < BOUNCE:",
+        "if False:",
+        (
+            "tests/e2e/test_ends_of_a_run.py::test_f12_every_process_is_signalled",
+            "tests/e2e/test_supervisor.py::test_f12_same_signal_at_once",
+        ),
+        quick=True,
     ),
     Control(
         "second-wish-is-ignored",
@@ -225,7 +248,6 @@ CONTROLS = (
         "                process.catch_up()\n            else:",
         "                os.waitpid(pid, 0)\n                process.catch_up()\n            else:",
         (f"{KERNEL}::test_f15_number_of_a_group_is_not_given_away",),
-        quick=True,
     ),
     Control(
         "no-error-pipe",
@@ -259,7 +281,6 @@ CONTROLS = (
         "return 128 - status if status < 0 else status",
         "return max(0, status)",
         (f"{FAULTS}::test_f17_exit_codes",),
-        quick=True,
     ),
     Control(
         "zombies-count",

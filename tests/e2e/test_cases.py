@@ -141,6 +141,7 @@ def test_j_pair_that_ignores_interrupts(devport):
     running.ready("a", "b")
     running.send(signal.SIGINT)
     running.expect(rb"SIGINT received")
+    procs.elapse(procs.APART)
     status, seconds = running.stop(signal.SIGINT)
     assert status == 130
     assert seconds < 1 + LATE

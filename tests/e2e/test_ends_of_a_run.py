@@ -3,7 +3,9 @@
 import json
 import signal
 
+import pytest
 from support import procs
+from support.drill import trials
 from support.procs import eventually
 
 PAIR = """
@@ -23,11 +25,36 @@ def test_second_interrupt_leaves_the_grace(devport):
     run.expect_all(rb"db *\| up", rb"web *\| up")
     run.send(signal.SIGINT)
     run.expect(rb"SIGINT received, stopping")
+    procs.elapse(procs.APART)
     run.send(signal.SIGINT)
     run.expect(rb"SIGINT received again, killing")
 
     assert run.finish() == 130
     assert b"saved" in run.output
+
+
+LAST_WORDS = (
+    "trap 'for i in 1 2 3 4 5 6; do sleep 0.05; done; echo cleaned; exit 7' TERM INT; echo ready;"
+    " while :; do sleep 0.02; done"
+)
+
+
+@pytest.mark.parametrize("order", ["leaf first", "root first"])
+@pytest.mark.parametrize(("verb", "expected"), [("start", 143), ("run", 7)])
+def test_f12_every_process_is_signalled(devport, verb, expected, order):
+    """Whoever signals the whole tree (tree-kill) means it once, though devport hears it twice."""
+    devport.procfile(web=LAST_WORDS)
+    for _ in range(trials(3, 50)):
+        run = devport.run("web") if verb == "run" else devport.start()
+        run.expect(rb"ready")
+        tree = [run.pid, *procs.descendants(run.pid)]
+        for pid in tree if order == "root first" else reversed(tree):
+            procs.send(pid, signal.SIGTERM)
+
+        assert run.finish() == expected
+        assert b"cleaned" in run.output
+        assert b"again" not in run.output
+        assert procs.tree(devport.tag) == []
 
 
 def test_end_of_the_command_of_an_external_service(devport):

@@ -191,6 +191,7 @@ def test_second_interrupt(devport):
     running.ready("a", "b")
     running.send(signal.SIGINT)
     running.expect(rb"SIGINT received, stopping")
+    procs.elapse(procs.APART)
 
     status, seconds = running.stop(signal.SIGINT)
 

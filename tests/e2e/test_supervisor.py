@@ -116,6 +116,21 @@ def test_second_wish_to_end_kills_at_once(plain):
     plain.nothing_left()
 
 
+def test_f12_same_signal_at_once(plain):
+    """The same signal again, at once, is no second wish: the service has its grace."""
+    last_words = "trap 'for i in 1 2 3 4 5 6; do sleep 0.05; done; echo cleaned; exit 7' TERM"
+    hash_ = plain.start("web", shell(f"{last_words}; echo ready; while :; do sleep 0.02; done"))["hash"]
+    plain.logged(hash_, rb"ready")
+    supervisor = plain.supervisor(hash_)
+    for _ in range(2):
+        os.kill(supervisor, signal.SIGTERM)
+        procs.elapse(0.01)
+
+    plain.ended(hash_, 5)
+    assert b"cleaned" in plain.log(hash_)
+    plain.nothing_left()
+
+
 def test_restart_of_a_stubborn_service(plain):
     """A restart waits for the old life's end, killing it, and never has two."""
     hash_ = plain.start("web", argv("stubborn"), "-t", "0.3")["hash"]

@@ -194,6 +194,7 @@ def test_ctrl_c_twice(devport):
     running.expect(rb"web.*ready")
     running.type(CTRL_C)
     running.expect(rb"SIGINT received, stopping")
+    procs.elapse(procs.APART)
     running.type(CTRL_C)
 
     assert running.finish(LATE * 2) == 130

@@ -124,6 +124,7 @@ CATALOGUE = (
             f"{FAULTS}test_f12_second_request",
             f"{FAULTS}test_f12_third_request",
             f"{FAULTS}test_f12_thirty_at_once",
+            "tests/e2e/test_ends_of_a_run.py::test_f12_every_process_is_signalled",
             f"{SUPERVISOR}test_second_wish_to_end_kills_at_once",
             f"{DRILL}test_p15_second_interrupt",
         ),
