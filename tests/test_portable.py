@@ -59,7 +59,7 @@ def test_nothing_of_linux_is_asked(name, tmp_path):
         "(args[0], sys._getframe(1).f_code.co_filename)))\n"
         f"found = descendants.{call}\n"
         "found = list(found) if hasattr(found, '__iter__') else found\n"
-        "print([path for path, who in seen if str(path).startswith('/proc') and 'devport' in who])\n"
+        "print([path for path, who in seen if str(path).startswith('/proc') and '/devport/kernel/' in who])\n"
     )
 
     assert subprocess.check_output([python, "-P", "-c", code], text=True) == "[]\n"

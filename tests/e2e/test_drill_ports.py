@@ -132,7 +132,7 @@ def test_f72_port_released_late(plain, way, tally):
 
 USERS = """
 import importlib, json, os, pkgutil, sys
-import devport, psutil, pwd
+import devport, docopt, psutil, pwd  # now: a stranger may not be able to read this interpreter
 from devport.cli import main
 for module in pkgutil.walk_packages(devport.__path__, "devport."):
     if not module.name.endswith("__main__"):
