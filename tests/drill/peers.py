@@ -70,7 +70,8 @@ class Round(Devport):
         self.write("supervisord.conf", self._configuration(entries))
         running = self.spawn(list(self.tool.command), terminal=terminal, stdout=stdout)
         try:
-            running.expect_all(*ready, timeout=2 * ENOUGH)
+            if ready:
+                running.expect_all(*ready, timeout=2 * ENOUGH)
         except AssertionError as error:
             raise NotBegunError from error
         return running

@@ -225,6 +225,8 @@ class Steps:
             parent = procs.process(above.parent) if above else None
             if parent and parent.command.startswith("devport -c"):
                 procs.send(parent.pid, signal.SIGKILL)
+                # Killed too before it has ended, nobody would be left to sweep: decision 003 says so.
+                procs.eventually(lambda: checks.demand(not procs.is_alive(pid), f"{name} goes on"), 20)
 
         return f"kill -9 the guardian of {name}", do
 

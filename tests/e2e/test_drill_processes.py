@@ -150,7 +150,8 @@ FLOODS = [
 def test_p13_signals_in_a_row(devport, tally):
     """A TERM behind other signals, one or a thousand, ends the run (F26)."""
     count = trials(3, 200)  # 20 each in the catalogue's short column
-    devport.procfile(web="trap '' USR1; echo ready; while :; do sleep 1000; done", other="exec sleep 1000")
+    deaf = "trap '' USR1; "  # which are handed on
+    devport.procfile(web=f"{deaf}echo ready; while :; do sleep 1000; done", other=f"{deaf}exec sleep 1000")
     for number in range(count):
         flood = FLOODS[number % len(FLOODS)]
         running = devport.start(*T)

@@ -28,12 +28,12 @@ HEAD = """# Promises
 
 Each line is one promise, and the tests that hold it. A test that could not fail would hold nothing: *control*
 says that devport was also run with that protection taken out, and that the test failed then
-(`tests/controls/`). *Trials* is how often `make drill` has done it; failures: 0, or it would not be here.
-`make test` runs each of these tests with a smaller number.
+(`tests/controls/`). *Trials* is how often `make drill` has done it (or how many lines, bytes or messages
+there were); failures: 0, or it would not be here. `make test` runs each of these tests with a smaller number.
 
-`make drill` takes about an hour: the long columns, random walks of a real devport, a soak of ten minutes, all
-controls, and the other runners under the same faults. `make mutation` says what the tests of the lifecycle
-are worth ([mutation.md](mutation.md)).
+`make drill` takes one to two hours on two cores: the long columns, random walks of a real devport, a soak of
+ten minutes, all controls, and the other runners under the same faults. `make mutation` says what the tests of
+the lifecycle are worth ([mutation.md](mutation.md)).
 
 This page is generated: `python -m tests.support.promises_page > docs/promises.md`.
 """
