@@ -21,7 +21,7 @@ from devport.context import Context, is_tty
 from devport.engine.announcement import announcement, unready, waiting
 from devport.engine.backlog import LIMIT, Backlog
 from devport.engine.group import Group, shell_status
-from devport.engine.guard import guarded
+from devport.engine.guard import guarded, wake
 from devport.engine.job import Job, Transition
 from devport.engine.lifecycle import AT_REST, DOWN, UP, Kind, State
 from devport.engine.loop import Loop
@@ -301,6 +301,8 @@ class Foreground:
         elif number in {signal.SIGUSR1, signal.SIGUSR2}:
             for process in self.loop.processes():
                 process.forward(number)
+        elif number == signal.SIGCONT:
+            wake()
         elif number == signal.SIGTSTP:
             self.loop.suspend()
             self._resize()

@@ -177,6 +177,18 @@ def _next_signal() -> tuple[int, bool]:
     return info.si_signo, info.si_code == _FROM_KERNEL and info.si_signo in _TYPED
 
 
+def wake() -> None:
+    """In the child: continue the guardian, which stops when its child is stopped.
+
+    `fg` continues the guardian, and it its child; whoever continues the child alone leaves it stopped, and
+    it would never tell the end.
+    """
+    guardian = os.getppid()
+    known = descendants.stat(guardian)
+    if known is not None and known.state == "T":
+        descendants.send(guardian, signal.SIGCONT)
+
+
 def _sweep_by_roster() -> None:
     """The same where what a killed child leaves does not become ours."""
     if not (leaders := roster.leaders()):

@@ -412,4 +412,12 @@ CONTROLS = (
         "if modes is None:",
         (f"{FAULTS}::test_f28_terminal_left_raw_by_run",),
     ),
+    Control(
+        "guardian-stays-stopped",
+        "F22",
+        GUARD,
+        '    if known is not None and known.state == "T":\n',
+        "    if known is None:\n",
+        (f"{FAULTS}::test_f22_supervisor_alone_is_continued",),
+    ),
 )

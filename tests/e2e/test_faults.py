@@ -565,6 +565,25 @@ def test_f22_grace_stands_still_while_suspended(devport):
     assert b"did not stop" not in running.output
 
 
+def test_f22_supervisor_alone_is_continued(devport):
+    """Stopped and continued by its number, without its guardian: the run can still be ended, and tells it."""
+    devport.procfile(web="echo ready; exec sleep 1000")
+    running = devport.start(*T)
+    running.ready("web")
+    supervisor = running.supervisor
+    os.kill(supervisor, signal.SIGSTOP)
+    procs.eventually(lambda: assert_state(running.pid, "T"))
+    os.kill(supervisor, signal.SIGCONT)
+    procs.eventually(lambda: assert_state(running.pid, "S"))
+
+    assert running.stop()[0] == 143
+
+
+def assert_state(pid, state):
+    """For `eventually`."""
+    assert states([pid]) == {state}
+
+
 @pytest.mark.parametrize("way", ["--pty", "--no-pty"])
 def test_f23_child_wants_the_terminal(devport, way):
     """A service that reads /dev/tty or sets modes gets no terminal of ours: it may wait, the others go on."""

@@ -218,6 +218,7 @@ CATALOGUE = (
             f"{FAULTS}test_f22_suspended_and_continued",
             f"{FAULTS}test_f22_other_sessions",
             f"{FAULTS}test_f22_grace_stands_still_while_suspended",
+            f"{FAULTS}test_f22_supervisor_alone_is_continued",
             f"{TERMINAL}test_ctrl_z_and_fg",
             f"{TERMINAL}test_run_ctrl_z_and_fg",
             f"{DRILL}test_p16_suspended_and_continued",
