@@ -23,6 +23,8 @@ ENOUGH = 9.0
 """Seconds in which everything has ended, the longest fixed grace of a peer (5 s) and more."""
 ATTEMPTS = 3
 """Beginnings of a round: a busy machine may need a second."""
+SETTLED = 0.5
+"""Seconds after which a runner has started everything; what comes earlier is a fault of its own."""
 LARGE = 64 << 20
 FAILED = 42
 LINES = 100_000
@@ -72,6 +74,7 @@ class Round(Devport):
         try:
             if ready:
                 running.expect_all(*ready, timeout=2 * ENOUGH)
+                procs.elapse(SETTLED)
         except AssertionError as error:
             raise NotBegunError from error
         return running
