@@ -28,6 +28,13 @@ class Context(NamedTuple):
         """One line on stderr, with anything unprintable escaped; a closed or full stderr is not an error."""
         self.write(self.stderr, printable(message) + "\n")
 
+    def is_one(self) -> bool:
+        """Whether stdout and stderr are the same terminal, pipe or file: either both are read, or none."""
+        try:
+            return os.path.sameopenfile(self.stdout, self.stderr)
+        except OSError:
+            return False
+
     def write(self, descriptor: int, text: str) -> None:
         """All of `text`; a reader that has gone ends it quietly, as `cat` would end."""
         data = memoryview(text.encode("utf-8", "surrogateescape"))

@@ -208,10 +208,11 @@ class Foreground:
             self.sources.close()
         if self.control is not None:
             self.control.close()
+        heard = not (self.printer.sink.stalled and self.context.is_one())
         for job in self.loop.jobs:
-            if job.process is not None:
+            if heard and job.process is not None:
                 self.context.say(f"devport: {job.name} is left running: pid {job.process.pid}")
-        if lost := self.printer.sink.dropped:
+        if heard and (lost := self.printer.sink.dropped):
             self.context.say(f"devport: {lost} bytes of output dropped: nobody took them")
         self.printer.sink.close()
         return self.group.exit_status()
@@ -303,10 +304,9 @@ class Foreground:
                 process.forward(number)
         elif number == signal.SIGCONT:
             wake()
-        elif number == signal.SIGTSTP:
-            self.loop.suspend()
-            self._resize()
-        elif number == signal.SIGWINCH:
+        elif number in {signal.SIGTSTP, signal.SIGWINCH}:
+            if number == signal.SIGTSTP:
+                self.loop.suspend()
             self._resize()
 
     def _resize(self) -> None:

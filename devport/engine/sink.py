@@ -87,6 +87,11 @@ class Sink:
                 pass  # a user's pipes have a budget (pipe(7)); it works all the same, only slower
 
     @property
+    def stalled(self) -> bool:
+        """Whether something was not taken, or has not been yet."""
+        return bool(self.dropped or self.pending)
+
+    @property
     def full(self) -> bool:
         """Whether the services' output should wait where it is."""
         return self.pending >= FULL

@@ -48,6 +48,20 @@ def test_stalled_reader(devport, reader, stubborn):
     procs.gone(devport.tag)
 
 
+def test_stalled_terminal_that_is_all_there_is(devport):
+    """Nobody reads the terminal, on which messages would be told too: two Ctrl-C end it all the same."""
+    devport.procfile(a="echo ready; exec yes", b="trap '' INT TERM; echo ready; exec yes")
+    running = devport.start("-t", "60", terminal=(80, 24))
+    running.services(2)
+    running.expect(rb"ready")
+    running.stall()
+    procs.elapse(0.5)
+    running.send(signal.SIGINT)
+    procs.elapse(0.3)
+
+    assert running.stop(signal.SIGINT, timeout=LATE + 5)[0] == 130
+
+
 def test_stalled_reader_and_second_interrupt(devport):
     """A second Ctrl-C ends it at once, reader or no reader."""
     devport.procfile(a="trap '' TERM INT; yes", b="yes")
