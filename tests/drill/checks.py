@@ -224,8 +224,13 @@ def _during(spans, at):
 
 
 def _dropped(world, at):
-    """Whether a run that nobody read was ended: then it says itself that output was dropped."""
-    return any(b"of output dropped" in run.running.errors for run in world.past) and _during(world.stalls, at)
+    """Whether a run that nobody read was ended: then it says itself that output was dropped.
+
+    On a terminal there is nobody to say it to.
+    """
+    ended = (run.running for run in world.past)
+    said = any(one.keyboard is not None or b"of output dropped" in one.errors for one in ended)
+    return said and _during(world.stalls, at)
 
 
 def gone(world, name):
