@@ -28,9 +28,10 @@ from devport.engine.loop import Loop
 from devport.engine.memory import settle
 from devport.engine.order import StopOrder
 from devport.engine.printer import Printer
-from devport.engine.process import Command, Spawner, Stdio
-from devport.engine.signals import Debounce, Signals
+from devport.engine.process import Command, Stdio
+from devport.engine.signals import AGAIN, AT_ONCE, ENDS, Debounce, Signals
 from devport.engine.sink import Sink
+from devport.engine.spawner import Spawner
 from devport.errors import DevportError, ExitStatus
 from devport.kernel.descendants import become_subreaper
 from devport.launch import Launch, prepare
@@ -51,8 +52,6 @@ NARROWEST = 20
 """Columns that a service's terminal has at least, however narrow the real one is."""
 _PIPES = 16 << 20  # bytes that the pipes of all services may hold together
 _BACKLOGS = 8 << 20  # and what is kept of their output
-_ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
-_AGAIN, _AT_ONCE = 2, 3
 
 
 def start(context: Context, project: Project, services: Sequence[Service], options: RunOptions) -> int:
@@ -203,7 +202,7 @@ class Foreground:
         if any(job.lifecycle.blocked or job.lifecycle.probed for job in self.loop.jobs):
             self.loop.at(self.loop.now() + PATIENT, self._say_who_waits)
         try:
-            self.loop.run(lambda: self.requests >= _AT_ONCE or not any(map(self._goes_on, self.active)))
+            self.loop.run(lambda: self.requests >= AT_ONCE or not any(map(self._goes_on, self.active)))
         finally:
             self.sources.close()
         if self.control is not None:
@@ -296,7 +295,7 @@ class Foreground:
     def _take_signal(self, number: int) -> None:
         if number == signal.SIGCHLD:
             self.loop.reap()
-        elif number in _ENDS:
+        elif number in ENDS:
             if self.debounce.counts(number, self.context.now()):
                 self._interrupted(number)
         elif number in {signal.SIGUSR1, signal.SIGUSR2}:
@@ -304,9 +303,10 @@ class Foreground:
                 process.forward(number)
         elif number == signal.SIGCONT:
             wake()
-        elif number in {signal.SIGTSTP, signal.SIGWINCH}:
-            if number == signal.SIGTSTP:
-                self.loop.suspend()
+        elif number == signal.SIGTSTP:
+            self.loop.suspend()
+            self._resize()
+        elif number == signal.SIGWINCH:
             self._resize()
 
     def _resize(self) -> None:
@@ -325,7 +325,7 @@ class Foreground:
         if not self.group.stopping:
             self.printer.say(f"{name} received, stopping", event="stopping", signal=name)
             self._end(128 + number)
-        elif self.requests >= _AGAIN:
+        elif self.requests >= AGAIN:
             self.printer.say(f"{name} received again, killing", event="interrupted", signal=name)
             self._stop_all()
 
@@ -340,7 +340,7 @@ class Foreground:
 
     def _patience(self) -> float | None:
         """Somebody asked for the end, and only the reader keeps us from it: wait a little, not for ever."""
-        if self.requests >= _AT_ONCE:
+        if self.requests >= AT_ONCE:
             return 0.0
         if not self.requests or any(not process.exited for process in self.loop.processes()):
             return None

@@ -19,9 +19,10 @@ from devport.engine.lifecycle import AT_REST, DOWN, UP, Kind, Lifecycle, State
 from devport.engine.loop import Loop
 from devport.engine.memory import settle
 from devport.engine.printer import Printer
-from devport.engine.process import Command, Spawner, Stdio
+from devport.engine.process import Command, Stdio
 from devport.engine.signals import Debounce, Signals
 from devport.engine.sink import Sink
+from devport.engine.spawner import Spawner
 from devport.errors import DevportError, ExitStatus, nearest
 from devport.kernel.descendants import become_subreaper
 from devport.launch import Launch, prepare, prepare_command

@@ -23,9 +23,10 @@ from devport.engine.log import Log
 from devport.engine.loop import Loop
 from devport.engine.memory import settle
 from devport.engine.printer import Printer, Verbatim
-from devport.engine.process import Command, Spawner, Stdio
+from devport.engine.process import Command, Stdio
 from devport.engine.signals import Debounce, Signals
 from devport.engine.sink import Sink
+from devport.engine.spawner import Spawner
 from devport.engine.unix import listener_pid
 from devport.errors import DevportError, ExitStatus
 from devport.kernel.descendants import become_subreaper

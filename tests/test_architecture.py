@@ -54,10 +54,10 @@ HOMES = {  # a call: the only modules that may make it
     "print": set(),
     "os.system": set(),
     "os.popen": set(),
-    "os.waitpid": {"engine/reaper.py", "engine/process.py", "engine/guard.py"},
-    "os.waitid": {"engine/reaper.py", "engine/process.py", "engine/guard.py"},
+    "os.waitpid": {"engine/reaper.py", "engine/guard.py"},
+    "os.waitid": {"engine/reaper.py", "engine/guard.py"},
     "os.wait": set(),
-    "os.fork": {"engine/process.py", "engine/guard.py"},
+    "os.fork": {"engine/spawner.py", "engine/guard.py"},
     "os.killpg": {
         "engine/process.py",
         "engine/guard.py",

@@ -32,6 +32,7 @@ from devport.kernel import descendants
 from devport.kernel.birth import process_start
 from devport.model import NOTHING, RestartPolicy
 from devport.project.environment import common
+from devport.registry.files import make_folder
 
 _NOT_FOR_MANAGERS = (
     *COMMAND_ONLY,
@@ -61,8 +62,8 @@ def _socket(at: Where) -> str:
 class Manager(NamedTuple):
     """A manager: the format that it reads, its words, where it can be had.
 
-    `reads` names the env file of the export if it reads that; else what is in there is in its environment.
-    `variables` are what else it needs to know.
+    `env_file` names the file of the export whose values are in its environment, since it does not read it;
+    empty for none. `variables` are what else it needs to know.
     """
 
     format_: str
@@ -162,7 +163,7 @@ def _own_folder(context: Context) -> str:
     """A new private folder, after those of processes that are no more have been removed."""
     run = os.path.join(os.path.abspath(context.state_dir), "run")
     try:
-        os.makedirs(encode(run), mode=0o700, exist_ok=True)
+        make_folder(run)
         for name in map(decode, os.listdir(encode(run))):
             pid = re.fullmatch("manager-([0-9]+)-[0-9a-f]+", name)
             if pid is not None and name != _folder_of(int(pid[1])):

@@ -19,15 +19,14 @@ from devport import kernel
 from devport.engine.group import shell_status
 from devport.engine.lifecycle import KILL_PATIENCE
 from devport.engine.limits import no_cores
-from devport.engine.signals import HEARD, Debounce
+from devport.engine.signals import AT_ONCE, ENDS, HEARD, Debounce
 from devport.errors import DevportError
 from devport.kernel import descendants, roster
 
 _ROUNDS = 100
 _FROM_KERNEL = 0x80  # si_code SI_KERNEL (sigaction(2)): typed at the terminal, not sent by a process
 _TYPED = {signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP}
-_ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
-_IMPATIENT = 3  # requests to end after which nobody is waited for
+_HASTE = 0.1  # seconds for what dies of a SIGKILL, where nobody is waited for
 
 
 def guarded(work: Callable[[int], int], *, share_terminal: bool = False) -> int:
@@ -58,7 +57,7 @@ def guarded(work: Callable[[int], int], *, share_terminal: bool = False) -> int:
     no_cores()
     descendants.become_subreaper()
     status, requests = _wait(pid, typed=not share_terminal, deaf=deaf)
-    _sweep(KILL_PATIENCE if requests < _IMPATIENT else 0.0)
+    _sweep(KILL_PATIENCE if requests < AT_ONCE else _HASTE)
     os.close(write)
     # The signals stay blocked: one that comes now, too late for anything, must not change the status.
     return shell_status(status)
@@ -164,7 +163,7 @@ def _wait(pid: int, *, typed: bool, deaf: bool) -> tuple[int, int]:
             if number == signal.SIGTSTP:  # the service has stopped; the shell waits to see us stop
                 os.kill(os.getpid(), signal.SIGSTOP)
         elif not (number == signal.SIGHUP and deaf):
-            requests += number in _ENDS and debounce.counts(number, time.monotonic())
+            requests += number in ENDS and debounce.counts(number, time.monotonic())
             os.kill(pid, number)
 
 

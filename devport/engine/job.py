@@ -11,7 +11,8 @@ from typing import NamedTuple, Protocol
 from devport.encoding import printable
 from devport.engine.backlog import Backlog
 from devport.engine.lifecycle import AT_REST, Action, Event, Kind, Lifecycle, State
-from devport.engine.process import Command, Process, Spawner, Stdio, is_not_executable
+from devport.engine.process import Command, Process, Stdio
+from devport.engine.spawner import Spawner, is_not_executable
 from devport.errors import DevportError, ExitStatus
 
 DRAIN = 1 << 20

@@ -15,9 +15,10 @@ from typing import NamedTuple
 from devport.engine.job import Job, Transition, read
 from devport.engine.lifecycle import GONE, SPAWNED, TIMEOUT, Event, Kind, State
 from devport.engine.printer import Printer
-from devport.engine.process import Process, Spawner
+from devport.engine.process import Process
 from devport.engine.reader import Reader
 from devport.engine.reaper import Reaper
+from devport.engine.spawner import Spawner
 
 QUIET = 0.05
 """Seconds without output after which an ended service whose pipe somebody holds open counts as silent."""

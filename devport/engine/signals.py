@@ -22,6 +22,10 @@ HEARD = (
 )
 
 
+ENDS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
+"""Who sends one of these wants a run to end."""
+AGAIN, AT_ONCE = 2, 3
+"""How many such wishes kill what is left, and how many wait for nobody."""
 BOUNCE = 0.1
 """Seconds in which the same signal again is the same wish."""
 

@@ -2,7 +2,7 @@
 
 Linux: prctl(2) PR_SET_CHILD_SUBREAPER makes orphans of the tree children of the caller, PR_SET_PDEATHSIG
 ends a child with its parent, and /proc lists children, groups and environments. Elsewhere psutil lists the
-same, orphans are known by the mark in their environment alone, and nothing ends with its parent by itself.
+same, orphans are known by their group, session or mark, and nothing ends with its parent by itself.
 Nothing here decides; nothing keeps state but the capabilities found.
 """
 

@@ -54,9 +54,9 @@ def mark(pid: int) -> str | None:
 
 
 def orphans(leaders: Mapping[int, str]) -> set[int]:
-    """Living processes of this user that belong to a tree of `leaders` (pid: token), and to no process of it.
+    """Living processes of this user that a tree of `leaders` (pid: token) has lost.
 
-    They carry the token, or are in the group or session of the leader, and their parent does and is not.
+    They are of it, by the token or by the leader's group or session, and their parent is not.
     """
     members: dict[int, int] = {}  # pid: parent
     for process in psutil.process_iter() if leaders else ():

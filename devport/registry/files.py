@@ -155,7 +155,8 @@ def make_folder(path: str, *, linked: bool = False) -> None:
 def _refuse_for_root(path: str) -> None:
     """DevportError where `path` would be a folder of root's in a folder of the user who has called sudo.
 
-    sudo may keep HOME (-E, macOS): what root leaves there its owner could not use any more.
+    sudo may keep HOME (-E, macOS): what root leaves there its owner could not use any more. Its variable
+    is asked here because it is no setting of devport's, and whoever makes a folder would have to be told.
     """
     parent = os.path.dirname(path)
     if os.path.lexists(path) or not os.path.isdir(parent):

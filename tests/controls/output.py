@@ -9,7 +9,7 @@ KERNEL = "tests/integration/test_faults_kernel.py"
 ESCAPES = "devport/engine/escapes.py"
 LOOP = "devport/engine/loop.py"
 PRINTER = "devport/engine/printer.py"
-PROCESS = "devport/engine/process.py"
+SPAWNER = "devport/engine/spawner.py"
 SINK = "devport/engine/sink.py"
 SOAK = "tests/e2e/test_soak.py"
 
@@ -106,7 +106,7 @@ CONTROLS = (
     Control(
         "terminal-translates",
         "F36",
-        PROCESS,
+        SPAWNER,
         "modes[1] &= ~termios.OPOST",
         "modes[1] |= termios.OPOST",
         (f"{FAULTS}::test_f36_bytes_are_not_changed",),
@@ -155,12 +155,12 @@ CONTROLS = (
     Control(
         "no-terminal-for-services",
         "F40",
-        PROCESS,
+        SPAWNER,
         "if stdio.terminal is None:\n            read, write = os.pipe()",
         "if True:\n            read, write = os.pipe()",
         (f"{FAULTS}::test_f40_pty_for_programs_that_buffer",),
         also=(
-            (PROCESS, "            if stdio.terminal is not None and stdio.hangup:", "            if False:"),
+            (SPAWNER, "            if stdio.terminal is not None and stdio.hangup:", "            if False:"),
         ),
     ),
     Control(
@@ -191,7 +191,7 @@ CONTROLS = (
     Control(
         "limit-of-descriptors-stays",
         "F42 P23",
-        PROCESS,
+        SPAWNER,
         "resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))",
         "pass",
         ("tests/e2e/test_limits.py::test_soft_limit_is_raised", f"{SOAK}::test_p23_twelve_hundred_services"),
@@ -199,7 +199,7 @@ CONTROLS = (
     Control(
         "raised-limit-is-inherited",
         "F43",
-        PROCESS,
+        SPAWNER,
         "resource.setrlimit(resource.RLIMIT_NOFILE, self.nofile)",
         "pass",
         (f"{FAULTS}::test_f43_raised_limit_is_not_inherited",),
@@ -224,7 +224,7 @@ CONTROLS = (
     Control(
         "callers-descriptors-are-inherited",
         "F45 F46",
-        PROCESS,
+        SPAWNER,
         "os.set_inheritable(int(name), False)",
         "pass",
         (f"{FAULTS}::test_f46_descriptors_do_not_leak",),
@@ -232,7 +232,7 @@ CONTROLS = (
     Control(
         "own-descriptors-are-inherited",
         "F46",
-        PROCESS,
+        SPAWNER,
         "        status_read, status_write = os.pipe()",
         "        status_read, status_write = os.pipe()\n        os.set_inheritable(status_read, True)",
         (f"{FAULTS}::test_f46_descriptors_do_not_leak",),
@@ -240,7 +240,7 @@ CONTROLS = (
     Control(
         "stdin-is-inherited",
         "F47 F23",
-        PROCESS,
+        SPAWNER,
         "os.dup2(output if stdio.interactive else self.null, 0)",
         "pass",
         (f"{FAULTS}::test_f47_stdin",),
@@ -256,7 +256,7 @@ CONTROLS = (
     Control(
         "trouble-in-the-child-is-not-told",
         "F48 F16",
-        PROCESS,
+        SPAWNER,
         "except BaseException:  # noqa: BLE001 - nothing may unwind into the parent's frames",
         "except ZeroDivisionError:",
         (f"{KERNEL}::test_f48_value_that_no_process_can_have",),

@@ -12,6 +12,7 @@ GUARD = "devport/engine/guard.py"
 LIFECYCLE = "devport/engine/lifecycle.py"
 LOOP = "devport/engine/loop.py"
 PROCESS = "devport/engine/process.py"
+SPAWNER = "devport/engine/spawner.py"
 REAPER = "devport/engine/reaper.py"
 SIGNALS = "devport/engine/signals.py"
 SUPERVISOR = "devport/supervisor.py"
@@ -84,7 +85,7 @@ CONTROLS = (
         "guardian-sweeps-nothing",
         "F04",
         GUARD,
-        "    _sweep(KILL_PATIENCE if requests < _IMPATIENT else 0.0)\n",
+        "    _sweep(KILL_PATIENCE if requests < AT_ONCE else _HASTE)\n",
         "",
         (f"{MATRIX}::test_supervisor_killed",),
     ),
@@ -150,7 +151,7 @@ CONTROLS = (
     Control(
         "mask-is-inherited",
         "F09",
-        PROCESS,
+        SPAWNER,
         "_signal.pthread_sigmask(signal.SIG_SETMASK, ())",
         "pass",
         (f"{KERNEL}::test_f09_signals_start_clean_without_a_shell",),
@@ -158,7 +159,7 @@ CONTROLS = (
     Control(
         "dispositions-are-inherited",
         "F09",
-        PROCESS,
+        SPAWNER,
         "for number in (*HEARD, *self.ignored):",
         "for number in ():",
         (f"{FAULTS}::test_f09_signals_start_clean",),
@@ -185,7 +186,7 @@ CONTROLS = (
         "second-interrupt-is-ignored",
         "F12 P15",
         FOREGROUND,
-        "elif self.requests >= _AGAIN:",
+        "elif self.requests >= AGAIN:",
         "elif self.requests < 0:",
         (f"{FAULTS}::test_f12_second_request",),
     ),
@@ -213,7 +214,7 @@ CONTROLS = (
         "third-interrupt-is-ignored",
         "F12",
         FOREGROUND,
-        "self.requests >= _AT_ONCE or",
+        "self.requests >= AT_ONCE or",
         "",
         (f"{FAULTS}::test_f12_third_request",),
     ),
@@ -252,7 +253,7 @@ CONTROLS = (
     Control(
         "no-error-pipe",
         "F16 P24",
-        PROCESS,
+        SPAWNER,
         'os.write(status, b"%d\\0%s" % (error.errno or errno.EINVAL, path))',
         "pass",
         (f"{FAULTS}::test_f16_exec_fails",),
@@ -261,7 +262,7 @@ CONTROLS = (
     Control(
         "failed-spawn-leaks",
         "F16 P24",
-        PROCESS,
+        SPAWNER,
         "                os.close(output)\n            raise",
         "                pass\n            raise",
         ("tests/e2e/test_drill_output.py::test_p24_spawns_that_fail",),
@@ -294,9 +295,9 @@ CONTROLS = (
     Control(
         "hangup-is-nothing",
         "F19",
-        FOREGROUND,
-        "_ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}",
-        "_ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGQUIT}",
+        SIGNALS,
+        "ENDS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})",
+        "ENDS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGQUIT})",
         (f"{MATRIX}::test_asked_to_end",),
     ),
     Control(
@@ -350,7 +351,7 @@ CONTROLS = (
     Control(
         "services-share-our-terminal",
         "F23",
-        PROCESS,
+        SPAWNER,
         "        else:\n            os.setsid()",
         "        else:\n            os.setpgid(0, 0)",
         (f"{FAULTS}::test_f23_child_wants_the_terminal",),
@@ -360,7 +361,7 @@ CONTROLS = (
                 "            os.setsid()\n        signal.pthread_sigmask",
                 "            pass\n        signal.pthread_sigmask",
             ),
-            (PROCESS, "            if stdio.terminal is not None and stdio.hangup:", "            if False:"),
+            (SPAWNER, "            if stdio.terminal is not None and stdio.hangup:", "            if False:"),
         ),
     ),
     Control(

@@ -11,7 +11,7 @@ LOCKS = "tests/integration/test_locks.py"
 TAILSCALE = "tests/test_tailscale.py"
 FILES = "devport/registry/files.py"
 UNIX = "devport/engine/unix.py"
-PROCESS = "devport/engine/process.py"
+SPAWNER = "devport/engine/spawner.py"
 
 CONTROLS = (
     # files
@@ -156,7 +156,7 @@ CONTROLS = (
     Control(
         "supervisors-dump-core",
         "S40",
-        PROCESS,
+        SPAWNER,
         "self.core = no_cores()",
         "self.core = resource.getrlimit(resource.RLIMIT_CORE)",
         (f"{SECRETS}::test_s40_no_core_dumps",),
@@ -172,7 +172,7 @@ CONTROLS = (
     Control(
         "services-dump-no-core",
         "S40",
-        PROCESS,
+        SPAWNER,
         "resource.setrlimit(resource.RLIMIT_CORE, self.core)",
         "pass",
         (f"{SECRETS}::test_s40_no_core_dumps[start]",),

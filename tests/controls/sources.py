@@ -159,7 +159,7 @@ CONTROLS = (
     Control(
         "pid-of-devport",
         "F80",
-        "devport/engine/process.py",
+        "devport/engine/spawner.py",
         'image.environment[b"LISTEN_PID"] = b"%d" % os.getpid()',
         'image.environment[b"LISTEN_PID"] = b"%d" % os.getppid()',
         (f"{LISTEN}test_three_sockets",),

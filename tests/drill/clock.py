@@ -14,9 +14,9 @@ from support.builders import view
 from devport.engine.lifecycle import State
 from devport.engine.loop import Loop
 from devport.engine.printer import Printer
-from devport.engine.process import Spawner
 from devport.engine.signals import Signals
 from devport.engine.sink import Sink
+from devport.engine.spawner import Spawner
 from devport.kernel import descendants
 
 BREATH = 0.0005

@@ -177,7 +177,8 @@ def test_shell_that_stays_is_who_is_told(loop, service):
 
 SPAWN = """
 import json, os, socket, sys
-from devport.engine.process import Command, Spawner, Stdio
+from devport.engine.process import Command, Stdio
+from devport.engine.spawner import Spawner
 order = json.loads(sys.argv[1])
 made = [socket.socket(socket.AF_INET, socket.SOCK_STREAM), socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
     socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)]

@@ -20,9 +20,10 @@ from devport.engine.job import Job
 from devport.engine.lifecycle import AT_REST, DOWN, UP
 from devport.engine.loop import Loop
 from devport.engine.printer import Printer
-from devport.engine.process import Command, Spawner, Stdio
+from devport.engine.process import Command, Stdio
 from devport.engine.signals import Signals
 from devport.engine.sink import Sink
+from devport.engine.spawner import Spawner
 from devport.kernel import descendants
 
 PATIENCE = float(os.environ.get("DEVPORT_TEST_PATIENCE", "20"))
