@@ -287,9 +287,10 @@ CONTROLS = (
         "zombies-count",
         "F18",
         DESCENDANTS,
-        '(known := stat(pid)) is not None and known.state not in "ZX"',
-        "(known := stat(pid)) is not None",
-        (f"{FAULTS}::test_f18_zombie_in_the_group",),
+        'if known is not None and known.state not in "ZX":',
+        "if known is not None:",
+        ("tests/integration/test_faults_kernel.py::test_f18_zombie_that_its_parent_keeps",),
+        quick=True,
     ),
     # B. signals, terminal, job control
     Control(

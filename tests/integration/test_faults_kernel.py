@@ -48,6 +48,23 @@ def test_f05_parent_that_is_dead_already():
         assert answer.read() == b"0"
 
 
+def test_f18_zombie_that_its_parent_keeps():
+    """A zombie is nothing that a stop would have to wait for."""
+    code = "import os,signal; os.fork() or os._exit(0); print(end='x',flush=True); signal.pause()"
+
+    def is_there():
+        assert procs.zombies(parent.pid)
+
+    with subprocess.Popen(python(code), stdout=subprocess.PIPE) as parent:
+        assert parent.stdout.read(1) == b"x"
+        procs.eventually(is_there)
+
+        found = list(descendants.below(parent.pid))
+
+        parent.kill()
+    assert found == []
+
+
 def _next_pid_is(number):
     """Have the kernel give `number` to the next process; whether it can be asked to."""
     try:

@@ -181,7 +181,11 @@ CATALOGUE = (
     Entry(
         "F18",
         "A zombie that nobody reaps does not keep a service from being stopped.",
-        (f"{FAULTS}test_f18_zombie_in_the_group", f"{BACK}test_f18_zombie_in_the_group"),
+        (
+            f"{FAULTS}test_f18_zombie_in_the_group",
+            f"{BACK}test_f18_zombie_in_the_group",
+            f"{KERNEL}test_f18_zombie_that_its_parent_keeps",
+        ),
     ),
     Entry(
         "F19",
