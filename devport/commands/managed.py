@@ -128,6 +128,29 @@ def start(context: Context, arguments: Arguments) -> int:
     if program is None:
         why = f"it is not installed (not on PATH); see {manager.source}"
         raise DevportError(f"cannot start with {name}: {why}")
+    plan = _plan(context, arguments, name)
+    try:
+        files = formats.find(manager.format_).render(plan)
+    except UnitError as error:  # nobody has asked for an export
+        raise UsageError(f"cannot start with {name}: {printable(error.name)}: {error.why}") from error
+    folder = _own_folder(context)
+    try:
+        Target(folder, plan.app, manager.format_).write(files)
+        where = Where(folder, plan.root, is_tty(context.stdin) and is_tty(context.stdout))
+        shared = next((file.content for file in files if file.path == manager.env_file), "")
+        own = common(context.environ, NOTHING, {}, False)  # not what is addressed to devport
+        return _run(
+            [program, *manager.words(where)],
+            plan.root,
+            {**own, **_variables(shared), **manager.variables},
+            is_terminal=any(map(is_tty, (context.stdin, context.stdout, context.stderr))),
+        )
+    finally:
+        shutil.rmtree(encode(folder), ignore_errors=True)
+
+
+def _plan(context: Context, arguments: Arguments, name: str) -> Plan:
+    """What manager `name` is to run; DevportError where one of it is running already."""
     project, services, options = planned(context, arguments)
     for service, holder in standing.running(context, project, services).items():
         raise DevportError(f"cannot start with {name}: {service} is already running: {holder}")
@@ -137,26 +160,7 @@ def start(context: Context, arguments: Arguments) -> int:
         service._replace(enable="true", restart=service.restart or RestartPolicy()) for service in services
     )
     units = tuple(map(unit, launch.for_export(context, project, services, options)))
-    plan = Plan(app_name(arguments, project), project.root, units, groups=project.groups)
-    try:
-        files = formats.find(manager.format_).render(plan)
-    except UnitError as error:  # nobody has asked for an export
-        raise UsageError(f"cannot start with {name}: {printable(error.name)}: {error.why}") from error
-    folder = _own_folder(context)
-    try:
-        Target(folder, plan.app, manager.format_).write(files)
-        where = Where(folder, project.root, is_tty(context.stdin) and is_tty(context.stdout))
-        shared = next((file.content for file in files if file.path == manager.env_file), "")
-        own = common(context.environ, NOTHING, {}, False)  # not what is addressed to devport
-        environ = {**own, **_variables(shared), **manager.variables}
-        return _run(
-            [program, *manager.words(where)],
-            project.root,
-            environ,
-            is_terminal=any(map(is_tty, (context.stdin, context.stdout, context.stderr))),
-        )
-    finally:
-        shutil.rmtree(encode(folder), ignore_errors=True)
+    return Plan(app_name(arguments, project), project.root, units, groups=project.groups)
 
 
 def _own_folder(context: Context) -> str:
@@ -186,29 +190,46 @@ def _variables(text: str) -> dict[str, str]:
     return {name: value for name, _, value in (line.partition("=") for line in text.splitlines())}
 
 
-def _run(argv: Sequence[str], cwd: str, environ: Mapping[str, str], *, is_terminal: bool) -> int:
-    """The status of `argv`; with a terminal Ctrl-C reaches it by itself, other signals are sent on."""
-    running: list[subprocess.Popen[bytes]] = []
-    early: list[int] = []
+class _Relay:
+    """Sends signals on to a process, once there is one: what came earlier is sent then."""
 
-    def send_on(number: int, _: FrameType | None) -> None:
-        if running:
-            running[0].send_signal(number)
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+
+    def install(self, *, is_terminal: bool) -> None:
+        """Take the signals that end a run; with a terminal, what is typed reaches the manager by itself."""
+        typed = _leave if is_terminal else self._send
+        for number, handler in (
+            (signal.SIGINT, typed),
+            (signal.SIGQUIT, typed),
+            (signal.SIGTERM, self._send),
+            (signal.SIGHUP, self._send),
+        ):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # a handler ends with exec, ignoring would not
+                signal.signal(number, handler)
+
+    def begin(self, process: "subprocess.Popen[bytes]") -> None:
+        """`process` takes the signals from now on."""
+        self._process = process
+        for missed in self._early:
+            process.send_signal(missed)
+
+    def _send(self, number: int, _: FrameType | None) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
         else:
-            early.append(number)
+            self._early.append(number)
 
-    def leave(_: int, __: FrameType | None) -> None:
-        """The terminal has told the manager itself."""
 
-    typed = leave if is_terminal else send_on
-    for number, handler in (
-        (signal.SIGINT, typed),
-        (signal.SIGQUIT, typed),
-        (signal.SIGTERM, send_on),
-        (signal.SIGHUP, send_on),
-    ):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # a handler ends with exec, ignoring would not
-            signal.signal(number, handler)
+def _leave(_: int, __: FrameType | None) -> None:
+    """The terminal has told the manager itself."""
+
+
+def _run(argv: Sequence[str], cwd: str, environ: Mapping[str, str], *, is_terminal: bool) -> int:
+    """The status of `argv`, which is told to end when this process dies."""
+    relay = _Relay()
+    relay.install(is_terminal=is_terminal)
     parent = os.getpid()
 
     def end_with_devport() -> None:
@@ -225,8 +246,6 @@ def _run(argv: Sequence[str], cwd: str, environ: Mapping[str, str], *, is_termin
         )
     except OSError as error:
         raise DevportError(f"cannot run {argv[0]}: {error.strerror}") from error
-    running.append(process)
-    for missed in early:
-        process.send_signal(missed)
+    relay.begin(process)
     status = process.wait()
     return status if status >= 0 else _KILLED - status
