@@ -10,12 +10,12 @@ import signal
 import time
 
 import pytest
-from support import background, frames, procs
+from support import background, frames, procs, tmux
 from support.background import argv
 from support.drill import trials
 from support.frames import mark
 from support.procs import eventually
-from support.running import DEVPORT, LATE, child, need
+from support.running import DEVPORT, LATE, child
 
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(600)]
 
@@ -331,7 +331,9 @@ def test_p18_reader_vanishes(devport, reader, tally):
     )
     for _ in range(count):
         if reader == "tmux":
-            _in_tmux(devport)
+            window = tmux.Window(devport, f"{DEVPORT} start -t 1")
+            window.expect(b"tick")
+            window.tmux("kill-window", "-t", "s")
         else:
             running = devport.start(*T, terminal=(80, 24) if reader == "terminal" else None)
             running.expect(rb"tick")
@@ -342,24 +344,6 @@ def test_p18_reader_vanishes(devport, reader, tally):
             assert b"Traceback" not in running.errors
         procs.gone(devport.tag, GRACE + LATE)
     tally(count)
-
-
-def _in_tmux(devport):
-    """A run in a window of a private tmux server, which is then closed."""
-    need("tmux")
-    env = {"TMUX_TMPDIR": str(devport.tmp)}
-    tmux = ["tmux", "-L", "test", "-f", "/dev/null"]
-    command = f"{DEVPORT} start -t 1"
-    made = devport.spawn([*tmux, "new-session", "-d", "-s", "s", "-x", "100", "-y", "30", command], env=env)
-    assert made.finish() == 0
-
-    def shown():
-        screen = devport.spawn([*tmux, "capture-pane", "-p", "-t", "s"], env=env)
-        assert screen.finish() == 0
-        assert b"tick" in screen.output
-
-    eventually(shown)
-    assert devport.spawn([*tmux, "kill-window", "-t", "s"], env=env).finish() == 0
 
 
 # P38

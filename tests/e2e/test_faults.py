@@ -20,7 +20,7 @@ import time
 import zlib
 
 import pytest
-from support import procs
+from support import procs, tmux
 from support.drill import trials
 from support.running import CHILDREN, DEVPORT, LATE, child, need, python
 
@@ -451,23 +451,10 @@ def test_f19_terminal_closed(devport):
 
 def test_f20_tmux_server_killed(devport):
     """The tmux server around a run is killed: nothing survives, and the next start works."""
-    need("tmux")
     devport.procfile(web=child("stubborn"), daemon=child("forker", "double", "stubborn"))
-    env = {"TMUX_TMPDIR": str(devport.tmp)}
-    tmux = ["tmux", "-L", "test", "-f", "/dev/null"]
-    command = f"{DEVPORT} start -t 1"
-    made = devport.spawn([*tmux, "new-session", "-d", "-s", "s", "-x", "100", "-y", "30", command], env=env)
-    assert made.finish() == 0
-
-    def shown():
-        screen = devport.spawn([*tmux, "capture-pane", "-p", "-t", "s"], env=env)
-        assert screen.finish() == 0
-        assert screen.output.count(b"| ready") == 2
-
-    procs.eventually(shown)
-    server = devport.spawn([*tmux, "display-message", "-p", "#{pid}"], env=env)
-    server.finish()
-    os.kill(int(server.output), signal.SIGKILL)
+    window = tmux.Window(devport, f"{DEVPORT} start -t 1")
+    window.expect(b"| ready", 2)
+    os.kill(int(window.tmux("display-message", "-p", "#{pid}")), signal.SIGKILL)
 
     procs.gone(devport.tag, GRACE + 3 + LATE)
     again = devport.start(*T)

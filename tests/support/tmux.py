@@ -69,3 +69,32 @@ class Servers:
             if one.command.startswith("tmux"):
                 procs.send(one.pid, signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Window:
+    """The one window of a private server below a test's own folder, in which `command` runs.
+
+    It has 100 columns and 30 rows. `devport` is the fixture: what it spawned is what the test leaves behind.
+    """
+
+    def __init__(self, devport, command):
+        if shutil.which("tmux") is None:
+            pytest.skip("tmux is not installed")
+        self._devport = devport
+        self.tmux("new-session", "-d", "-s", "s", "-x", "100", "-y", "30", command)
+
+    def tmux(self, *words):
+        """What tmux prints for `words`, bytes; AssertionError where it fails."""
+        done = self._devport.spawn(
+            ["tmux", "-L", "test", "-f", "/dev/null", *words], env={"TMUX_TMPDIR": str(self._devport.tmp)}
+        )
+        assert done.finish() == 0
+        return done.output
+
+    def expect(self, text, count=1):
+        """Wait until the screen shows `text` `count` times or more."""
+
+        def shown():
+            assert self.tmux("capture-pane", "-p", "-t", "s").count(text) >= count
+
+        procs.eventually(shown)
