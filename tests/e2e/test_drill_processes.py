@@ -151,11 +151,12 @@ def test_p13_signals_in_a_row(devport, tally):
     """A TERM behind other signals, one or a thousand, ends the run (F26)."""
     count = trials(3, 200)  # 20 each in the catalogue's short column
     deaf = "trap '' USR1; "  # which are handed on
-    devport.procfile(web=f"{deaf}echo ready; while :; do sleep 1000; done", other=f"{deaf}exec sleep 1000")
+    ready = f"{deaf}echo ready"
+    devport.procfile(web=f"{ready}; while :; do sleep 1000; done", other=f"{ready}; exec sleep 1000")
     for number in range(count):
         flood = FLOODS[number % len(FLOODS)]
         running = devport.start(*T)
-        running.expect(rb"\| ready")
+        running.expect_all(rb"web +\| ready", rb"other +\| ready")
         supervisor = running.supervisor
         for each, one in enumerate(flood):
             procs.send(supervisor if each % 2 else running.pid, one)
