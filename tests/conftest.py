@@ -76,6 +76,7 @@ def tag(request, monkeypatch):
 @pytest.fixture
 def devport(tag, tmp_path):
     """The installed devport in a project of its own."""
+    assert tag, "what starts processes is in tests/e2e or tests/integration"
     harness = Devport(tmp_path, tag)
     yield harness
     harness.tear_down()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 TAG = "DEVPORT_TEST_TAG"
 """The variable by which a test's processes are known; a word of the command line does as well (`env -i`)."""
+SHORTEST_TAG = 16
 BLOCK = 50
 POOL = (20000, 32000)  # below ip_local_port_range, beside devport's own pool
 TICK = 1 / os.sysconf("SC_CLK_TCK")
@@ -75,7 +76,11 @@ def everybody():
 
 
 def tree(tag):
-    """The living processes (zombies are dead) that carry `tag` in their environment or command line."""
+    """The living processes (zombies are dead) that carry `tag` in their environment or command line.
+
+    AssertionError for a short one: everybody carries the empty tag, and what is left over gets killed.
+    """
+    assert len(tag) >= SHORTEST_TAG, f"{tag!r} is no tag of a test: is it in tests/e2e or tests/integration?"
     return [found for pid in everybody() if _carries(pid, tag) and (found := process(pid)) and alive(found)]
 
 
