@@ -5,6 +5,7 @@ import signal
 import uuid
 
 import pytest
+from promises import entry
 from support import drill, procs
 from support.running import Devport
 
@@ -28,30 +29,43 @@ def pytest_configure(config):
         os.environ[drill.LONG] = "1"
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
 def pytest_collection_modifyitems(config, items):
-    """A test that is for the drill alone is left out, not skipped: a skip names a missing program."""
+    """The drill runs every test that holds a promise; what is for the drill alone is left out elsewhere.
+
+    It is not skipped there: a skip names a missing program.
+    """
     if drill.is_long():
+        promised = {test for one in entry.every().values() for test in one.tests}
+        for item in items:
+            if item.nodeid.partition("[")[0] in promised:
+                item.add_marker("drill")
         return
     left = [item for item in items if item.get_closest_marker("drill_only")]
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if not item.get_closest_marker("drill_only")]
 
 
+TALLY = pytest.StashKey[list[int]]()
+FAILED = pytest.StashKey[bool]()
+
+
 @pytest.fixture
 def tally(request):
-    """Tell how many times the test has done a thing without a failure; the last call counts."""
-    counts = []
-    yield counts.append
-    if counts and not getattr(request.node, "has_failed", False):
-        drill.tell(request.node.nodeid, counts[-1])
+    """Tell how many times the test has done a thing; the last call counts. A test without it counts once."""
+    return request.node.stash.setdefault(TALLY, []).append
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Leave with the test whether it failed, for `tally`."""
+    """Count the test for docs/promises.md, once all of it is over."""
     report = (yield).get_result()
-    if call.when == "call" and report.failed:
-        item.has_failed = True
+    if report.skipped:
+        item.stash[TALLY] = [0]
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    if call.when == "teardown":
+        counts = item.stash.get(TALLY, []) or [1]
+        drill.tell(item.nodeid, counts[-1], failures=int(item.stash[FAILED]))
 
 
 @pytest.fixture(autouse=True)

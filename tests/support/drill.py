@@ -19,8 +19,9 @@ def trials(short, long):
     return long if is_long() else short
 
 
-def tell(test, count):
-    """Note for docs/promises.md that `test` has done a thing `count` times, and that each time went well."""
+def tell(test, count, *, failures=0):
+    """Note for docs/promises.md that `test` has done a thing `count` times, and how often it has failed."""
     if path := os.environ.get(REPORT):
+        line = json.dumps({"test": test, "trials": count, "failures": failures})
         with open(path, "a", encoding="utf-8") as file:  # one write of a short line: workers do not mix
-            file.write(json.dumps({"test": test, "trials": count}) + "\n")
+            file.write(line + "\n")

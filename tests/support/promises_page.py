@@ -28,8 +28,9 @@ HEAD = """# Promises
 
 Each line is one promise, and the tests that hold it. A test that could not fail would hold nothing: *control*
 says that devport was also run with that protection taken out, and that the test failed then
-(`tests/controls/`). *Trials* is how often `make drill` has done it (or how many lines, bytes or messages
-there were); failures: 0, or it would not be here. `make test` runs each of these tests with a smaller number.
+(`tests/controls/`). *Trials* is how often `make drill` has done it (cases of a test, or what it has counted:
+rounds, lines, bytes, messages), *failures* how many of its tests have failed then. `make test` runs each of
+these tests too, with smaller numbers.
 
 `make drill` takes one to two hours on two cores: the long columns, random walks of a real devport, a soak of
 ten minutes, all controls, and the other runners under the same faults. `make mutation` says what the tests of
@@ -84,16 +85,23 @@ def _part(letter, title, about, counted):
         "",
         about,
         "",
-        "| | promise | held by | control | trials |",
-        "|---|---|---|---|---|",
+        "| | promise | held by | control | trials | failures |",
+        "|---|---|---|---|---|---|",
     ]
     for number, found in entry.every().items():
         if number[0] == letter:
             control_ = "yes" if number in controlled else ""
-            trials = sum(counted.get(test, 0) for test in found.tests)
-            cells = (number, found.promise, _held(found), control_, f"{trials:,}" if trials else "")
+            cells = (number, found.promise, _held(found), control_, *_counted(found, counted))
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
+
+
+def _counted(found, counted):
+    """Trials and failures of all tests of `found`, as cells."""
+    both = [counted[test] for test in found.tests if test in counted]
+    if not both:
+        return "", ""
+    return tuple(f"{sum(one[what] for one in both):,}" for what in ("trials", "failures"))
 
 
 def _held(found):
@@ -105,11 +113,15 @@ def _held(found):
 def count(report):
     """Keep what `make drill` has told in the file `report`, a line of JSON a test and parameter, by test."""
     lines = pathlib.Path(report).read_text(encoding="utf-8").splitlines()
-    told = {one["test"]: one["trials"] for one in map(json.loads, lines)}  # of a test run again the last
+    told = {one["test"]: one for one in map(json.loads, lines)}  # of a test run again the last
+    held = {test for one in entry.every().values() for test in one.tests}
     counted = {}
-    for test, trials in told.items():
+    for test, one in sorted(told.items()):
         name = test.partition("[")[0]
-        counted[name] = counted.get(name, 0) + trials
+        if name in held:
+            sums = counted.setdefault(name, {"trials": 0, "failures": 0})
+            for what in sums:
+                sums[what] += one[what]
     COUNTED.write_text(json.dumps(counted, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
