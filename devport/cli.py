@@ -43,6 +43,19 @@ VERBS = {
     "help": "show this text, or the usage of one command",
 }
 
+# What other tools call it. Some of these words are near to another verb, by chance.
+ELSEWHERE = {
+    **dict.fromkeys(("ps", "status", "list"), "ls"),
+    **dict.fromkeys(("kill", "quit"), "stop"),
+    **dict.fromkeys(("connect", "echo"), "attach"),
+    **dict.fromkeys(("remove", "delete"), "rm"),
+    "validate": "check",
+    "exec": "run",
+    "log": "logs",
+    "show": "which",
+    "reload": "restart",
+}
+
 # For devport's own use: what a window of the tmux session runs.
 HIDDEN = frozenset({"supervise"})
 
@@ -161,9 +174,11 @@ def _refuse_misread(verb: str, options: Sequence[str]) -> None:
 def _no_verb(options: Sequence[str]) -> Misuse:
     if not options:
         return Misuse("no command given", OVERVIEW.splitlines())
+    known = {*OWN, *_usage("start").options}
     for option in options:
-        if meant := suggestion(option, OWN):
-            return Misuse(f"unknown option {option}{meant}", [USAGE])
+        name = option.partition("=")[0]
+        if name.startswith("--") and name not in known:
+            return Misuse(f"unknown option {name}{suggestion(name, known)}", [USAGE])
     return Misuse("no command given", [USAGE])
 
 
@@ -174,5 +189,6 @@ def _usage(verb: str) -> Usage:
 def _load(verb: str) -> ModuleType:
     if verb in VERBS or verb in HIDDEN:
         return __import__(f"devport.commands.{verb}", fromlist=["run"])  # `importlib` costs 1 ms
-    reason = f"unknown command {verb}{nearest(verb, VERBS)}" if verb else "the command is empty"
+    meant = f" (did you mean {ELSEWHERE[verb]}?)" if verb in ELSEWHERE else nearest(verb, VERBS)
+    reason = f"unknown command {verb}{meant}" if verb else "the command is empty"
     raise Misuse(reason, [USAGE])

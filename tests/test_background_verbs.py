@@ -138,15 +138,25 @@ def test_nearly_right_target(call, service, verb):
 
 
 def test_many_candidates(call, service, tmp_path):
-    """Ten and a number; those of other projects with their folders."""
-    for number in range(9):
-        service(f"web{number}")
-    for number in range(3):
-        service(f"api{number}", project=str(tmp_path / "other"))
+    """Ten of this project and a number; what others have is for `ls`."""
+    for number in range(12):
+        service(f"web{number:02}")
+    service("api", project=str(tmp_path / "other"))
 
     result = call("stop", "nope")
 
-    assert result.err.endswith(f"web8, api0 in {tmp_path / 'other'} and 2 more\n")
+    assert result.err.endswith(
+        "there is web00, "
+        + ", ".join(f"web{number:02}" for number in range(1, 10))
+        + " and 2 more; devport ls lists the others\n"
+    )
+
+
+def test_no_candidates(call, service, tmp_path):
+    """Where this project has none, `ls` says what there is."""
+    service("api", project=str(tmp_path / "other"))
+
+    assert call("stop", "nope").err.endswith("; devport ls lists what there is\n")
 
 
 @pytest.mark.parametrize("verb", ["stop", "restart", "rm", "which", "signal"])
@@ -274,7 +284,7 @@ def test_ls_shows_damaged_records(call, service, store):
     [found] = json.loads(result.out)
 
     assert (found["hash"], found["status"], found["port"]) == (web.hash, "corrupt", 19003)
-    assert found["error"] == f"cannot read record {store.path(web.hash)}: it is not valid JSON"
+    assert found["error"] == f"cannot read record {store.path(web.hash)}: line 9: it is not valid JSON"
     assert result.err == f"devport: warning: {found['error']}\n"
     assert result.status == 0
 

@@ -110,6 +110,9 @@ def test_no_verb_is_a_usage_error(call):
     [
         (("--versoin",), "unknown option --versoin (did you mean --version?)"),
         (("--vers",), "unknown option --vers (did you mean --version?)"),
+        (("--zzz",), "unknown option --zzz"),
+        (("--keep-gonig",), "unknown option --keep-gonig (did you mean --keep-going?)"),
+        (("--port=3",), "no command given"),
         (("-p", "3"), "no command given"),
         (("-f", "start"), "no command given"),
         (("-f",), "no command given"),
@@ -134,6 +137,8 @@ def test_version(call, argv):
     ("verb", "message"),
     [
         ("strat", "unknown command strat (did you mean start?)"),
+        ("status", "unknown command status (did you mean ls?)"),
+        ("kill", "unknown command kill (did you mean stop?)"),
         ("qqq", "unknown command qqq"),
         ("", "the command is empty"),
         ("-", "unknown command -"),

@@ -369,6 +369,15 @@ def test_no_env_files_is_not_the_same_as_none_named():
     assert config("processes: {a: x}").env_files is None
 
 
+def test_words_for_what_yaml_forbids():
+    """What a newcomer does: a tab, and a colon in a command; the line, and what to do."""
+    assert failure("processes:\n  web:\n\texec: run\n") == "line 3: a tab: YAML is indented with spaces"
+    assert failure("processes:\n  web:\n    exec: echo hi: there\n") == (
+        "line 3: mapping values are not allowed in this context: put a value that holds `: ` in quotes"
+    )
+    assert failure("- [\n").startswith("line 2: ")
+
+
 def test_anchors_and_merge_keys():
     """Aliases and `<<` work; what is written in place beats what is merged, the first of several wins."""
     text = """

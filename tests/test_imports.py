@@ -51,10 +51,10 @@ def one(text, kind="processes", head=""):
     return keys, said, services["web"]
 
 
-def failure(text):
+def failure(text, name="FILE.yaml"):
     """What is said of a file that cannot be imported."""
     with pytest.raises(UsageError) as caught:
-        convert(text if isinstance(text, bytes) else text.encode(), "FILE.yaml", "linux")
+        convert(text if isinstance(text, bytes) else text.encode(), name, "linux")
     assert "\n" not in caught.value.message
     return caught.value.message
 
@@ -1075,7 +1075,12 @@ def test_result_is_own_format():
 @pytest.mark.parametrize("text", ["web: ./server\nworker: ./worker\n", "web: [ -e x ] && 'y\n"])
 def test_procfile(text):
     """A Procfile is read as it is."""
-    assert failure(text) == "cannot import FILE.yaml: it is a Procfile, which devport reads as it is"
+    assert failure(text, "FILE") == "cannot import FILE: it is a Procfile, which devport reads as it is"
+
+
+def test_yaml_that_is_broken():
+    """By its name it is YAML: the line that is wrong is named, and not that it could be a Procfile."""
+    assert failure("x: [\n").startswith("cannot read FILE.yaml: line 2: ")
 
 
 def test_slip_of_the_section():

@@ -11,7 +11,7 @@ from devport.context import Context
 from devport.errors import DevportError, ExitStatus
 from devport.inventory.rows import Row, Status, row, survey
 from devport.project import files, load
-from devport.registry.identity import describe, hash_of, is_hash, key_of, name_of, resolve
+from devport.registry.identity import hash_of, is_hash, key_of, name_of, resolve
 from devport.registry.record import Record
 from devport.registry.store import Store
 
@@ -129,11 +129,12 @@ class Targets:
     def _candidates(self, message: str) -> str:
         if "did you mean" in message or not self.snapshot.records:
             return ""
-        names = [
-            record.label if record.project == self.root else describe(record) for record in self.everything()
-        ]
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        return f"; there is {', '.join(names[:SHOWN])}{more}"
+        own = [record.label for record in self.everything() if record.project == self.root is not None]
+        if not own:
+            return "; devport ls lists what there is"
+        more = f" and {len(own) - SHOWN} more" if len(own) > SHOWN else ""
+        others = "; devport ls lists the others" if len(own) < len(self.snapshot.records) else ""
+        return f"; there is {', '.join(own[:SHOWN])}{more}{others}"
 
 
 def elsewhere(context: Context, arguments: Arguments, word: str, error: DevportError) -> Record:

@@ -33,7 +33,7 @@ def convert(data: bytes, name: str, system: str) -> Result:
     try:
         root = composed(data)
     except Refusal as refusal:
-        if why := _own(None, data):
+        if not _is_yaml(name) and (why := _own(None, data)):
             raise UsageError(f"cannot import {shown}: {why}") from refusal
         where = f"cannot read {shown}: line {refusal.line}"
         raise UsageError(f"{where}: {printable(refusal.message)}") from refusal
@@ -51,6 +51,11 @@ def convert(data: bytes, name: str, system: str) -> Result:
         why = error.__cause__.message if isinstance(error.__cause__, Refusal) else error.message
         raise UsageError(f"cannot import {shown}: {printable(draft.place(why))}") from error
     return Result(text, tuple(draft.said()))
+
+
+def _is_yaml(name: str) -> bool:
+    """Whether the file called `name` says that it is YAML; `x: [` alone could be either."""
+    return name.endswith((".yaml", ".yml"))
 
 
 def _own(root: Node | None, data: bytes) -> str:

@@ -125,6 +125,18 @@ def compose(data: bytes, file: str | None = None) -> Node | None:
         raise Refusal(Line.of(file, refusal.line), refusal.message) from refusal
 
 
+def _why(error: "yaml.MarkedYAMLError", text: str) -> str:
+    """What is wrong, in words for who does not know YAML's own."""
+    if (mark := error.problem_mark) is not None:
+        line = text.split("\n")[mark.line] if mark.line <= text.count("\n") else ""
+        if "\t" in line[: len(line) - len(line.lstrip())]:
+            return "a tab: YAML is indented with spaces"
+        if error.problem == "mapping values are not allowed in this context":
+            return f"{error.problem}: put a value that holds `: ` in quotes"
+    where = f" ({error.context})" if error.context else ""
+    return f"{error.problem}{where}"
+
+
 def _compose(data: bytes, file: str | None) -> Node | None:
     import yaml  # noqa: PLC0415 - 14 ms that a Procfile does not pay
 
@@ -134,8 +146,7 @@ def _compose(data: bytes, file: str | None) -> Node | None:
         _check_depth(text, loader)
         root = yaml.compose(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
-        where = f" ({error.context})" if error.context else ""
-        raise Refusal(_line(error.problem_mark or error.context_mark), f"{error.problem}{where}") from error
+        raise Refusal(_line(error.problem_mark or error.context_mark), _why(error, text)) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise Refusal(line, f"character {_code(error.character):#04x} is not allowed") from error
