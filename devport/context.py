@@ -44,6 +44,12 @@ class Context(NamedTuple):
             except OSError:
                 return
 
+    def show(self, text: str) -> None:
+        """Write a file's worth of `text` to stdout: as it is; at a terminal with nothing that moves it."""
+        if is_tty(self.stdout):
+            text = "".join(one if one in "\n\t" else printable(one) for one in text)
+        self.write(self.stdout, text)
+
     def path(self, name: str) -> str:
         """`name` as an absolute path, relative to the working directory, `~` expanded."""
         return os.path.normpath(os.path.join(self.cwd, self.expand_home(name)))

@@ -28,7 +28,7 @@ from devport.engine.loop import Loop
 from devport.engine.memory import settle
 from devport.engine.order import StopOrder
 from devport.engine.printer import Printer
-from devport.engine.process import Command, Stdio
+from devport.engine.process import Stdio
 from devport.engine.signals import AGAIN, AT_ONCE, ENDS, Debounce, Signals
 from devport.engine.sink import Sink
 from devport.engine.spawner import Spawner
@@ -164,7 +164,7 @@ class Foreground:
         grace = options.grace if service.stop.grace is None else service.stop.grace
         job = Job(
             service.name,
-            command=Command(launch.argv, launch.own, service.cwd, launch.hash, launch.common),
+            command=launch.as_command(),
             stdio=Stdio(terminal=self._size() if wants_pty else None, hangup=not service.policy.external),
             lifecycle=lifecycle(
                 service.restart or RestartPolicy(), service.stop._replace(grace=grace), service.policy

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from devport.context import Context
 from devport.encoding import printable
 from devport.engine import limits
+from devport.engine.process import Command
 from devport.errors import DevportError
 from devport.model import BACKGROUND_RESTART, NOTHING, Project, RunOptions, Service
 from devport.project.environment import common, expand, leading_variable, own
@@ -47,6 +48,12 @@ class Launch(NamedTuple):
     def environment(self) -> dict[str, str]:
         """All that the service sees."""
         return {**self.common, **self.own}
+
+    def as_command(self) -> Command:
+        """What the spawner is given."""
+        service = self.service
+        shown = service.command[0] if service.expand else ""
+        return Command(self.argv, self.own, service.cwd, self.hash, self.common, shown=shown)
 
 
 def prepare(

@@ -80,10 +80,12 @@ class Probe(NamedTuple):
     First after `initial_delay` seconds, then every `period`, each for `probe_timeout` at most;
     `success_threshold` in a row make it ready, `failure_threshold` in a row make it not so. `timeout`:
     seconds from the spawn by which it has to be ready (None: no limit).
+    `shown`: what the program is called in messages, where a variable was replaced in the command.
     """
 
     kind: ProbeKind
     command: tuple[str, ...] = ()
+    shown: str = ""
     port: int | None = None
     host: str = "127.0.0.1"
     path: str = "/"
@@ -217,7 +219,8 @@ class Project(NamedTuple):
     what the project's env files say, merged in order. `warnings` are complete sentences without the
     `devport: ` in front. `strict_ports` and `port_range` are the file's wishes, None where it has none.
     `groups` are names for several entries. Tasks are services as well, with `policy.task`. `sources` are the
-    files that all of this was read from, but for those of single services (`Service.env_files`).
+    files that all of this was read from, but for those of single services (`Service.env_files`). `env_files`
+    are where `env` comes from, the default one whether it is there or not.
     """
 
     root: str
@@ -230,6 +233,7 @@ class Project(NamedTuple):
     port_range: tuple[int, int] | None = None
     groups: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     sources: tuple[str, ...] = ()
+    env_files: tuple[str, ...] = ()
 
 
 class View(NamedTuple):

@@ -19,7 +19,7 @@ from devport.engine.lifecycle import AT_REST, DOWN, UP, Kind, Lifecycle, State
 from devport.engine.loop import Loop
 from devport.engine.memory import settle
 from devport.engine.printer import Printer
-from devport.engine.process import Command, Stdio
+from devport.engine.process import Stdio
 from devport.engine.signals import Debounce, Signals
 from devport.engine.sink import Sink
 from devport.engine.spawner import Spawner
@@ -127,7 +127,7 @@ class Passthrough:
         service = launch.service
         self.job = Job(
             service.name,
-            command=Command(launch.argv, launch.own, service.cwd, launch.hash, launch.common),
+            command=launch.as_command(),
             stdio=Stdio(inherit=True, group=group),
             lifecycle=Lifecycle(
                 RestartPolicy(),  # whatever the file says: `run` runs it once

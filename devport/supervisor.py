@@ -184,7 +184,15 @@ class Supervisor:
         terminal = Stdio(terminal=self._size(), interactive=True, hangup=not self.policy.external)
         job = Job(
             record.label,
-            command=Command(argv, made, record.cwd, record.hash, umask=record.umask, limits=record.limits),
+            command=Command(
+                argv,
+                made,
+                record.cwd,
+                record.hash,
+                umask=record.umask,
+                limits=record.limits,
+                shown=record.cmd[0] if record.expand else "",
+            ),
             stdio=terminal if self.pty else Stdio(),
             lifecycle=lifecycle(record.restart, record.stop, self.policy),
             stream=self.stream,

@@ -28,7 +28,7 @@ from devport.registry.record import Record, UnreadableError, from_json, to_json
 from devport.registry.snapshot import salvage
 from devport.sources import notify
 
-pytestmark = pytest.mark.timeout(600)  # the long columns
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(600)]
 
 PHASES = [phase for phase in Phase if phase is not Phase.explain]
 
@@ -84,7 +84,7 @@ def read_config(data):
             check_line(warning)
 
 
-@often(150, 3_000)
+@often(150, 9_000)
 @given(data=mutated(YAML))
 @example(b'processes: {web: {exec: "a\\0b"}}')
 @example(b'processes: {web: {exec: x, "\\e[2J": 1}}')
@@ -93,7 +93,7 @@ def test_devport_yaml(data):
     read_config(data)
 
 
-@often(150, 3_000)
+@often(150, 9_000)
 @given(document=retyped(TREES))
 def test_devport_yaml_of_wrong_types(document):
     """Values of any type in any place."""
@@ -141,7 +141,7 @@ PROCFILES = [
 ]
 
 
-@often(200, 4_000)
+@often(200, 12_000)
 @given(data=mutated(PROCFILES) | st.binary(max_size=80))
 def test_procfile(data):
     """A Procfile has entries, and a warning with file and line for each line that is none; or an error."""
@@ -232,7 +232,7 @@ REQUESTS = [
 ]
 
 
-@often(200, 4_000)
+@often(200, 12_000)
 @given(line=mutated(map(as_json, REQUESTS)) | retyped(REQUESTS).map(as_json))
 def test_request(line):
     """A line of the control protocol: a request, or an error for whoever sent it."""
@@ -278,13 +278,24 @@ RECORD = Record(
 RECORD_FILE = "services/0123456789.json"
 
 
+def line_of_json(data):
+    """Where JSON's own grammar is broken: "line N: ", and nothing for what is wrong otherwise."""
+    try:
+        json.loads(data.decode(errors="replace"))
+    except json.JSONDecodeError as error:
+        return f"line {error.lineno}: it is not valid JSON$"
+    except (ValueError, RecursionError):  # a number of thousands of digits, depth
+        return "it is not valid JSON$"
+    return "(?!line)"
+
+
 def read_record(data):
     """A record that comes back from what it is written as, or an error that names the file."""
     salvage(data)
     try:
         record = from_json(data, RECORD_FILE)
     except UnreadableError as error:
-        check_line(error.message, f"cannot read record {RECORD_FILE}: ")
+        check_line(error.message, f"cannot read record {RECORD_FILE}: (it is empty$|{line_of_json(data)})")
         return
     assert from_json(to_json(record), RECORD_FILE) == record
     try:

@@ -17,7 +17,7 @@ import devport
 from devport import background
 from devport.context import Context
 from devport.errors import DevportError
-from devport.inventory import logs, output, reach, readiness, removal, restart, rows, signalling, stop
+from devport.inventory import logs, order, output, reach, readiness, removal, restart, rows, signalling, stop
 from devport.inventory.display import Display, Plain
 from devport.inventory.logs import LogFile
 from devport.inventory.reach import Unanswered, deliver
@@ -612,6 +612,19 @@ def test_rm_of_a_running_service(context, store, record):
     with holder_process(store, web, OBEDIENT) as process:
         assert removed(context, store, web) == ["removed"]
         assert process.wait() == -signal.SIGTERM
+    assert store.record(web.hash) is None
+
+
+def test_f72_rm_does_not_call_a_port_free_that_somebody_has(context, store, record, monkeypatch):
+    """Who it is, as a stop says it."""
+    monkeypatch.setattr(order, "LATE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        port = stranger.getsockname()[1]
+        web = record(port=port, stop=StopPolicy(grace=0.0))
+        with holder_process(store, web, OBEDIENT):
+            [did] = removed(context, store, web)
+
+    assert did.startswith(f"removed; its port is in use: {port} by ")
     assert store.record(web.hash) is None
 
 

@@ -379,6 +379,28 @@ def test_env_files_that_cannot_be_read(root):
     assert load(context(root)).warnings == (".env is a folder and not read as an env file",)
 
 
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_what_waits_is_not_read_by_itself(root, kind):
+    """Nobody writes to the FIFO: a `.env` is a warning, a project an error; a link to nothing is one too."""
+
+    def make(name):
+        os.mkfifo(f"{root}/{name}") if kind == "fifo" else os.symlink("/dev/zero", f"{root}/{name}")
+
+    write(root, Procfile=PROCFILE)
+    make(".env")
+    project = load(context(root))
+    os.unlink(f"{root}/.env")
+    os.symlink("nowhere", f"{root}/.env")
+    broken = failure(root, 2)
+    os.unlink(f"{root}/Procfile")
+    make("Procfile")
+
+    assert project.env == {}
+    assert project.warnings == (".env is no regular file and only with -e read as an env file",)
+    assert broken == "cannot read .env: No such file or directory"
+    assert failure(root, 1) == "cannot read Procfile: it is no regular file; name it with -f"
+
+
 def test_env_files_of_the_yaml(root):
     """`env:` replaces .env, relative to the root; -e replaces both; a missing one is a usage error."""
     write(

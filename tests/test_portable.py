@@ -17,18 +17,18 @@ OFF = (
 )
 FAULTS = "tests/e2e/test_faults.py"
 MATRIX = "tests/e2e/test_matrix.py"
-CANNOT = "bare or f05 or test_both_killed or test_process_group_killed"
+CANNOT = "bare or f05 or f06 or test_both_killed or test_process_group_killed"
 CANNOT += " or test_manager_killed or test_supervisor_killed"  # one of that family is bare
 CANNOT += " or (test_kill_9 and supervisor)"  # the guardian there is a shell, and knows the group alone
 SHORT = (
     f"{FAULTS}::test_f01_grandchild_in_the_group_outlives_its_leader",
     f"{FAULTS}::test_f02_daemons_of_two_services",
     f"{FAULTS}::test_f04_supervisor_killed",
-    f"{FAULTS}::test_f06_orphans_are_reaped",
     f"{FAULTS}::test_f12_second_request",
     f"{FAULTS}::test_f13_stopped_process_hears_the_stop",
+    "tests/e2e/test_security.py::test_s34_the_same_service_of_another_home",
 )
-LONG = (FAULTS, MATRIX, "tests/e2e/test_supervisor.py")
+LONG = (FAULTS, MATRIX, "tests/e2e/test_supervisor.py", SHORT[-1])
 
 
 @pytest.mark.drill

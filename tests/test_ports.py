@@ -135,16 +135,40 @@ def free_port():
 
 
 def test_a_held_port_cannot_be_bound_until_it_is_released():
-    """Held on both families, also against SO_REUSEADDR; released completely."""
-    held = Held(free_port())
+    """Held on both families, against whatever the other one asks for; released completely."""
+    port = free_port()
+    possible = [how for how in binds() if can_bind(port, *how)]
+    held = Held(port)
     busy = not is_free(held.port)
     with pytest.raises(DevportError, match=f"port {held.port}: it is in use"):
         Held(held.port)
+    taken = [how for how in binds() if can_bind(held.port, *how)]
     held.release()
     held.release()
 
     assert busy
+    assert taken == []
     assert is_free(held.port)
+    assert [how for how in binds() if can_bind(port, *how)] == possible != []
+
+
+def binds():
+    """Addresses, and options of the socket, with which somebody may try to have a port."""
+    options = [(), (socket.SO_REUSEADDR,), (socket.SO_REUSEPORT,), (socket.SO_REUSEADDR, socket.SO_REUSEPORT)]
+    return [(address, option) for address in ("127.0.0.1", "0.0.0.0", "::1", "::") for option in options]
+
+
+def can_bind(port, address, options):
+    """Whether such a socket gets `port`."""
+    with closing(socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)) as sock:
+        for option in options:
+            sock.setsockopt(socket.SOL_SOCKET, option, 1)
+        try:
+            sock.bind((address, port))
+            sock.listen()
+        except OSError:
+            return False
+        return True
 
 
 def test_a_held_port_is_not_inherited():

@@ -26,13 +26,20 @@ from devport.commands.arguments import parse
 from devport.context import Context
 from devport.encoding import encode, printable
 from devport.model import Project
+from devport.project import files
 
 
 def run(context: Context, argv: Sequence[str]) -> int:
     """Read the project; whatever is wrong with it is raised on the way."""
     arguments = parse(__doc__, argv)
     project = selection.project(arguments, context)
-    project = project._replace(warnings=(*project.warnings, *_missing_folders(project)))
+    found = (
+        *_missing_folders(project),
+        *_open_files(context, project),
+        *_steering(project),
+        *_hosts(project),
+    )
+    project = project._replace(warnings=(*project.warnings, *found))
     if arguments.flag("--json"):
         context.write(context.stdout, json.dumps(_report(project), indent=2) + "\n")
         return 0
@@ -51,6 +58,41 @@ def _missing_folders(project: Project) -> list[str]:
         for service in project.services
         if not os.path.isdir(encode(service.cwd))
     ]
+
+
+def _open_files(context: Context, project: Project) -> list[str]:
+    """A warning for each env file that is no secret to anybody; only here: on most machines that is well."""
+    paths = dict.fromkeys((*project.env_files, *(path for one in project.services for path in one.env_files)))
+    return [
+        f"{files.shown(path, context.cwd)} can be read by every user of this machine (chmod 600 changes that)"
+        for path in paths
+        if files.is_public(path)
+    ]
+
+
+def _steering(project: Project) -> list[str]:
+    """A warning for each variable of the env files that decides what a service runs or loads."""
+    return [
+        f"{printable(name)} is set by an env file: it decides what every service runs or loads"
+        for name in project.env
+        if name == "PATH" or name.startswith(("LD_", "DYLD_"))
+    ]
+
+
+def _hosts(project: Project) -> list[str]:
+    """A warning for each socket that is not for this machine alone."""
+    return [
+        f"{service.source}: {service.name}: {printable(one.address)}: other machines can connect to it"
+        for service in project.services
+        for one in service.policy.listen
+        if not one.kind.startswith("unix") and not _is_loopback(one.address)
+    ]
+
+
+def _is_loopback(address: str) -> bool:
+    from ipaddress import ip_address  # noqa: PLC0415 - for those who declare a socket
+
+    return ip_address(address.rpartition(":")[0].strip("[]")).is_loopback
 
 
 def _report(project: Project) -> dict[str, object]:

@@ -48,7 +48,7 @@ def run(context: Context, argv: Sequence[str]) -> int:
         if arguments.flag("--all") or context.environ.get(name) != value
     }
     text = json.dumps(shown, indent=2) + "\n" if arguments.flag("--json") else environment.to_dotenv(shown)
-    context.write(context.stdout, text)
+    context.show(text)
     return 0
 
 

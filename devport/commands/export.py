@@ -81,7 +81,7 @@ def run(context: Context, argv: Sequence[str]) -> int:
     target = Target(context.path(location), plan.app, format_, project.root)
     prune, is_dry = arguments.flag("--prune"), arguments.flag("--dry-run")
     if is_dry:
-        context.write(context.stdout, target.diff(files, prune=prune))
+        context.show(target.diff(files, prune=prune))
         _say_left(context, target.left(files, prune=prune), context.path(location))
     if not arguments.flag("--force") and (foreign := target.foreign(files)):
         path = os.path.join(context.path(location), foreign[0])
@@ -256,7 +256,7 @@ def _print(context: Context, arguments: Arguments, format_: str, files: Sequence
     for option in ("--dry-run", "--prune"):
         if arguments.flag(option):
             raise arguments.wrong(f"option {option} goes with a LOCATION")
-    context.write(context.stdout, files[0].content)
+    context.show(files[0].content)
     return ExitStatus.OK
 
 

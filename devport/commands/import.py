@@ -44,7 +44,7 @@ def run(context: Context, argv: Sequence[str]) -> int:
     system = "macos" if sys.platform == "darwin" else "linux"
     result = convert(*_read(context, name), system)
     if output is None:
-        context.write(context.stdout, result.text)
+        context.show(result.text)
     else:
         _write(context.path(output), result.text, force=arguments.flag("--force"))
     for line in result.said:

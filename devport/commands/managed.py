@@ -82,6 +82,7 @@ MANAGERS = {
             *(() if at.is_terminal else ("--tui=false",)),
         ),
         "https://f1bonacc1.github.io/process-compose",
+        {"PC_DISABLE_DOTENV": "1"},
     ),
     "overmind": Manager(
         "procfile",

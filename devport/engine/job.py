@@ -119,7 +119,7 @@ class Job:
             return Event(Kind.SPAWN_FAILED, ExitStatus.FAILED, reason)
         found = error.errno is not None and is_not_executable(error.errno)
         status = ExitStatus.CANNOT_EXECUTE if found else ExitStatus.NOT_FOUND
-        what = printable(error.filename) if error.filename else "a new process"
+        what = printable(self.command.shown or error.filename) if error.filename else "a new process"
         return Event(Kind.SPAWN_FAILED, status, f"cannot run {what}: {error.strerror}")
 
     def drain(self) -> bool:

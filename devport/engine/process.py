@@ -23,7 +23,8 @@ class Command(NamedTuple):
 
     The environment is `environment` over `common`, which many commands may share. `umask` None leaves
     devport's own, and so do `limits` that are not there. `descriptors` become 3, 4, ... of the process,
-    which is told of them as sd_listen_fds(3) has it.
+    which is told of them as sd_listen_fds(3) has it. `shown`: what the program is called in messages, where
+    a variable was replaced in its word; its value is nobody's business.
     """
 
     argv: tuple[str, ...]
@@ -34,6 +35,7 @@ class Command(NamedTuple):
     umask: int | None = None
     descriptors: tuple[int, ...] = ()
     limits: Limits = NO_LIMITS
+    shown: str = ""
 
 
 class Stdio(NamedTuple):

@@ -15,11 +15,12 @@ import termios
 from collections.abc import Mapping
 from typing import NamedTuple, NoReturn
 
+from devport import kernel
 from devport.encoding import encode
 from devport.engine.limits import Limits, adopt, no_cores
 from devport.engine.process import Command, Process, Stdio
 from devport.engine.signals import HEARD
-from devport.kernel import descendants
+from devport.kernel import descendants, roster
 
 _CATCHABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 _STDERR = 2
@@ -75,7 +76,8 @@ class Spawner:
         no process at all.
         """
         argv = [encode(word) for word in command.argv]
-        environment = {**self._shared(command.common), **_encoded(command.environment)}
+        own = command.environment if kernel.LINUX else {**command.environment, descendants.RUN: roster.WORD}
+        environment = {**self._shared(command.common), **_encoded(own)}
         image = Image(
             argv, environment, encode(command.cwd), command.umask, command.descriptors, command.limits
         )

@@ -32,6 +32,11 @@ NAME = re.compile("[^A-Za-z0-9_-]")
 # honcho leaves out, and not nothing, which it does not set.
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]+")
 _VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+# What decides which program a manager runs, or what that loads: the env file becomes its own environment.
+_STEERS = re.compile(
+    "PATH|HOME|TMPDIR|SHELL|ENV|TMUX|PYTHON.*|RUBY(LIB|OPT)"
+    "|(BASH|XDG|LD|DYLD|TMUX|GEM|BUNDLE|OVERMIND|HIVEMIND)_.*"
+)
 
 
 def render(plan: Plan) -> tuple[File, ...]:
@@ -76,7 +81,8 @@ def _shared(plan: Plan) -> dict[str, str]:
 
 def _is_easy(name: str, value: str) -> bool:
     """Whether the env file can hold it, and the shell of the line leaves it as it is."""
-    return bool(_PLAIN.fullmatch(value) and _VARIABLE.fullmatch(name)) and name not in sh.SHELLS_OWN
+    plain = _PLAIN.fullmatch(value) and _VARIABLE.fullmatch(name) and not _STEERS.fullmatch(name)
+    return bool(plain) and name not in sh.SHELLS_OWN
 
 
 def _command(plan: Plan, unit: Unit, shared: dict[str, str]) -> str:

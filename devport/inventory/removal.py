@@ -28,6 +28,7 @@ def remove(context: "Context", store: Store, rows: "Sequence[Row]", *, force: bo
     able = [one for one in rows if one.record.hash not in kept]
     stopped = stop_in_order(context, store, able, store.records().records, whole_runs=True)
     failed = kept | {outcome.record.hash: outcome.error for outcome in stopped if outcome.error}
+    did = {outcome.record.hash: outcome.did for outcome in stopped}
     outcomes = []
     for one in rows:
         if error := failed.get(one.record.hash):
@@ -38,7 +39,7 @@ def remove(context: "Context", store: Store, rows: "Sequence[Row]", *, force: bo
         except DevportError as problem:
             outcomes.append(refused(one.record, "remove", problem.message))
         else:
-            outcomes.append(Outcome(one.record, _what(one.record)))
+            outcomes.append(Outcome(one.record, _what(one.record, did[one.record.hash])))
     return outcomes
 
 
@@ -48,7 +49,9 @@ def _refusal(one: Row, *, force: bool) -> str:
     return f"cannot remove {one.label}: it runs in a terminal ({one.holder}); end it there, or use --force"
 
 
-def _what(record: "Record") -> str:
+def _what(record: "Record", stopped: str) -> str:
+    if in_use := stopped.partition("; ")[2]:  # a stranger has its port, and was waited for
+        return f"removed; {in_use}"
     ports = ", ".join(map(str, record.reserved))
     return f"removed, port {ports} is free" if ports else "removed"
 

@@ -20,6 +20,8 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 MARK = "DEVPORT_HASH"
 """The environment variable by which a process that left its group is known again."""
+RUN = "DEVPORT_RUN"
+"""The one that says, beside it, by which run it was started, where orphans do not become ours."""
 
 T = TypeVar("T")
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 
 import psutil
 
-from devport.kernel.descendants import MARK, Stat
+from devport.kernel.descendants import MARK, RUN, Stat
+from devport.kernel.roster import WORD
 
 _LETTERS = {psutil.STATUS_ZOMBIE: "Z", psutil.STATUS_DEAD: "X", psutil.STATUS_STOPPED: "T"}
 _GONE = (psutil.Error, OSError, ValueError, OverflowError)
@@ -56,21 +57,36 @@ def mark(pid: int) -> str | None:
 def orphans(leaders: Mapping[int, str]) -> set[int]:
     """Living processes of this user that a tree of `leaders` (pid: token) has lost.
 
-    They are of it, by the token or by the leader's group or session, and their parent is not.
+    They are of it, by the marks or by the leader's group or session, and their parent is init. Nobody else's
+    environment is read: root is shown every one.
     """
-    members: dict[int, int] = {}  # pid: parent
+    found: set[int] = set()
+    adopters = _adopters() if leaders else set()
     for process in psutil.process_iter() if leaders else ():
         try:
-            if process.uids().effective == os.geteuid() and _is_member(process, leaders):
-                members[process.pid] = process.ppid()
+            if process.uids().effective != os.geteuid() or process.pid in leaders:
+                continue
+            if process.ppid() in adopters and _is_member(process, leaders):
+                found.add(process.pid)
         except _GONE:
             continue
-    inside = {os.getpid(), *leaders, *members}
-    return {pid for pid, parent in members.items() if parent not in inside and pid not in leaders}
+    return found
+
+
+def _adopters() -> set[int]:
+    """Who may be the parent of a process that has lost its own: init, and where there are any, subreapers."""
+    try:
+        return {1, *(process.pid for process in psutil.Process().parents())}
+    except _GONE:
+        return {1}
 
 
 def _is_member(process: psutil.Process, leaders: Mapping[int, str]) -> bool:
     if process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
         return False
     own = {os.getpgid(process.pid), os.getsid(process.pid)}
-    return not own.isdisjoint(leaders) or mark(process.pid) in leaders.values()
+    if not own.isdisjoint(leaders):
+        return True
+    marks = process.environ()
+    # The token is the service's, whoever runs it: in another DEVPORT_HOME somebody else does.
+    return marks.get(MARK) in leaders.values() and marks.get(RUN) == WORD

@@ -4,6 +4,7 @@ Where orphans do not become children of the guardian (no subreaper), this is how
 that was killed has left. Global like the signal handlers: there is one guardian to a process.
 """
 
+import os
 import struct
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from devport.encoding import decode, encode
 if TYPE_CHECKING:
     import mmap
 
+WORD = os.urandom(8).hex()
+"""Of this run, its guardian included: no other devport marks what it starts with the same."""
 _SLOT = struct.Struct("=i60s")
 _BYTES = 256 << 10  # 4,096 leaders; more are not noted
 _FREE = (0, b"")

@@ -24,6 +24,7 @@ INTERNAL = frozenset(
         "TMUX",
         "TMUX_PANE",
         "DEVPORT_HASH",
+        "DEVPORT_RUN",
         "PS",
         "TAILSCALE_API_KEY",
     }

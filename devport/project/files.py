@@ -11,7 +11,7 @@ from devport.encoding import decode, encode
 from devport.errors import DevportError, ExitStatus
 
 LARGEST = 16 << 20
-_OPEN = stat.S_ISVTX | stat.S_IWOTH
+_OPEN = stat.S_IWGRP | stat.S_IWOTH
 
 
 def exists(path: str) -> bool:
@@ -35,13 +35,43 @@ def is_regular(path: str) -> bool:
 
 
 def is_strangers(path: str) -> bool:
-    """Whether `path` is another user's, in a folder in which everybody may put something: /tmp."""
+    """Whether `path` is another user's, in a folder in which others may put something, or that is another's.
+
+    Another's folder that nobody else may write to is no stranger's to root: it is a project that a container
+    or sudo works on, whose root has no user of its own.
+    """
     try:
-        status = os.lstat(encode(path))
+        owner = os.lstat(encode(path)).st_uid
         folder = os.stat(encode(os.path.dirname(path)))
     except OSError:
         return False
-    return status.st_uid not in {0, os.geteuid()} and folder.st_mode & _OPEN == _OPEN
+    user, shared = os.geteuid(), _OPEN
+    if owner in {0, user}:
+        return False
+    if not user and folder.st_uid == owner:
+        user = owner
+        if folder.st_gid == owner:  # a group of his own, who works with umask 002
+            shared = stat.S_IWOTH
+    return bool(folder.st_mode & shared) or folder.st_uid not in {0, user}
+
+
+def is_public(path: str) -> bool:
+    """Whether every user of this machine can read `path`: it says so, and all folders above let them pass."""
+    path = real(path)
+    try:
+        if not os.stat(encode(path)).st_mode & stat.S_IROTH:
+            return False
+        while (path := os.path.dirname(path)) != os.path.dirname(path):
+            if not os.stat(encode(path)).st_mode & stat.S_IXOTH:
+                return False
+    except OSError:
+        return False
+    return True
+
+
+def is_dangling(path: str) -> bool:
+    """Whether `path` is a link to nothing."""
+    return exists(path) and not os.path.exists(encode(path))
 
 
 def real(path: str) -> str:

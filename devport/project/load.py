@@ -17,7 +17,7 @@ from devport.project.procfile import Entry
 
 STDIN = "-"
 NAMES = ("devport.yaml", "devport.yml", "Procfile")
-_STRANGERS = "is not read: it belongs to another user, and everybody may write in its folder"
+_STRANGERS = "is not read: it belongs to another user; if it can be trusted, name it with"
 HINT = "write a Procfile (web: COMMAND) or a devport.yaml, or name one with -f"
 
 # What no Procfile has: a list, a flow mapping, a document's start, or `processes:` and nothing more.
@@ -33,11 +33,15 @@ class NoProject(DevportError):  # noqa: N818 - for some verbs it is no error
 
 
 class Found(NamedTuple):
-    """The file of a project: its absolute path (`-` for standard input), the root, its name for messages."""
+    """The file of a project: its absolute path (`-` for standard input), the root, its name for messages.
+
+    `passed`: what was nearer and is not read, as warnings.
+    """
 
     path: str
     root: str
     name: str
+    passed: tuple[str, ...] = ()
 
 
 def load(
@@ -64,11 +68,12 @@ def load(
     else:
         project, declared = _read_procfile(found, data), None
     env, warnings = given or _default_env(context, found.root, declared)
-    others = (*map(context.path, named[1:]), *env_paths(context, env_files))
+    own = env_paths(context, env_files)
     return project._replace(
         env=env,
-        warnings=(*project.warnings, *warnings),
-        sources=(*project.sources, *(declared or ()), *others),
+        warnings=(*found.passed, *project.warnings, *warnings),
+        sources=(*project.sources, *(declared or ()), *map(context.path, named[1:]), *own),
+        env_files=tuple(own or ([os.path.join(found.root, ".env")] if declared is None else declared)),
     )
 
 
@@ -97,8 +102,8 @@ def find(context: Context, file: str | None, root: str | None, env: Mapping[str,
 
     `-f`, else PROCFILE of the environment or of the env files (`env` is what those of `-e` say, None
     without them), else devport.yaml, else Procfile; without `-f` and `--root` from the working directory
-    upwards, passing folders that have none of them. What somebody else has put into a folder that is open
-    to everybody (/tmp) is passed too: it would be executed.
+    upwards, passing folders that have none of them. What belongs to somebody else is passed too, unless it
+    is named: it would be executed.
     """
     top = _root(context, root)
     if file is not None:
@@ -109,16 +114,30 @@ def find(context: Context, file: str | None, root: str | None, env: Mapping[str,
         # With -e the default .env is not read at all, so it names no file either.
         own = _named_in(context, folder) if env is None and not wanted else ""
         if found := _first(context, folder, [wanted or own] if wanted or own else NAMES):
-            return found
+            return found._replace(passed=_passed(context, folders, wanted, found))
         if own:
             name = files.shown(os.path.join(folder, own), context.cwd)
             raise DevportError(f"cannot read {name}: no such file (PROCFILE in .env names it)")
     where = f"in {root}" if root is not None else f"in {context.cwd} or above"
-    seen = [os.path.join(folder, name) for folder in folders for name in ([wanted] if wanted else NAMES)]
-    why = "".join(f"; {path} {_STRANGERS}" for path in seen if files.is_strangers(path))
+    why = "".join(f"; {reason}" for reason in _passed(context, folders, wanted))
     if wanted:
         raise DevportError(f"cannot find {wanted}: not {where} (PROCFILE names it){why}")
     raise NoProject(f"cannot find a project: no devport.yaml and no Procfile {where}; {HINT}{why}")
+
+
+def _passed(
+    context: Context, folders: Sequence[str], wanted: str, until: Found | None = None
+) -> tuple[str, ...]:
+    """Sentences about the files of strangers in `folders` that would be the project otherwise."""
+    said: list[str] = []
+    for folder in folders:
+        for name in [wanted] if wanted else NAMES:
+            path = os.path.join(folder, name)
+            if until is not None and path == until.path:
+                return tuple(said)
+            if files.is_strangers(path):
+                said.append(f"{files.shown(path, context.cwd)} {_STRANGERS} -f")
+    return tuple(said)
 
 
 def env_paths(context: Context, env_files: Sequence[str]) -> list[str]:
@@ -215,10 +234,11 @@ def _default_env(
     if not files.exists(path):
         return {}, ()
     if files.is_strangers(path):
-        return {}, (f"{files.shown(path, context.cwd)} {_STRANGERS}",)
-    if files.is_folder(path):
-        # Virtual environments are called so too, and nobody asked for this file.
-        return {}, (f"{files.shown(path, context.cwd)} is a folder and not read as an env file",)
+        return {}, (f"{files.shown(path, context.cwd)} {_STRANGERS} -e",)
+    if not files.is_regular(path) and not files.is_dangling(path):
+        # Nobody asked for this file. Virtual environments are called so too, and a FIFO waits for a writer.
+        what = "is a folder and not" if files.is_folder(path) else "is no regular file and only with -e"
+        return {}, (f"{files.shown(path, context.cwd)} {what} read as an env file",)
     return read_env_files(context, [path])
 
 
@@ -250,7 +270,11 @@ def _first(context: Context, folder: str, names: Sequence[str]) -> Found | None:
         path = os.path.normpath(os.path.join(folder, name))
         if files.is_there(path) and (os.path.isabs(name) or not files.is_strangers(path)):
             root = os.path.dirname(path) if os.path.isabs(name) else folder
-            return Found(path, files.real(root), files.shown(path, context.cwd))
+            shown = files.shown(path, context.cwd)
+            if names is NAMES and not files.is_regular(path) and not files.is_dangling(path):
+                # It may wait for a writer, and nobody asked for it.
+                raise DevportError(f"cannot read {shown}: it is no regular file; name it with -f")
+            return Found(path, files.real(root), shown)
     return None
 
 

@@ -140,7 +140,7 @@ def from_json(data: bytes, file: str) -> Record:
     try:
         fields = _load(decode(data))
     except (ValueError, RecursionError) as error:
-        why = "it is empty" if not data.strip(b"\0 \r\n\t") else "it is not valid JSON"
+        why = "it is empty" if not data.strip(b"\0 \r\n\t") else f"{_line(error)}it is not valid JSON"
         raise _unreadable(file, why) from error
     if not isinstance(fields, dict):
         raise _unreadable(file, "it is not a JSON object")
@@ -151,6 +151,11 @@ def from_json(data: bytes, file: str) -> Record:
     if f"{record.hash}.json" != file.rpartition("/")[2]:
         raise _unreadable(file, "it is about another service than its name says")
     return record
+
+
+def _line(error: Exception) -> str:
+    """Where it is, as far as json tells it: not for a number that is too long, or depth."""
+    return f"line {error.lineno}: " if isinstance(error, json.JSONDecodeError) else ""
 
 
 def _unreadable(file: str, why: str) -> UnreadableError:

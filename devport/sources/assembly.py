@@ -84,7 +84,7 @@ def with_variables(
 ) -> tuple[Policy, StopPolicy]:
     """Both with the variables in their commands replaced, which no shell is given."""
     ready, live = (
-        probe and probe._replace(command=expand(probe.command, environment))
+        probe and probe._replace(command=expand(probe.command, environment), shown="".join(probe.command[:1]))
         for probe in (policy.ready, policy.live)
     )
     return policy._replace(ready=ready, live=live), stop._replace(command=expand(stop.command, environment))

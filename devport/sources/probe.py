@@ -66,7 +66,8 @@ class Prober:
         """What makes a question of `probe`'s kind, to be given who is told the answer."""
         loop, probe, job = self._loop, self._probe, self._job
         if probe.kind == "exec":
-            return lambda done: Run(loop, job.command._replace(argv=probe.command), probe.probe_timeout, done)
+            command = job.command._replace(argv=probe.command, shown=probe.shown)
+            return lambda done: Run(loop, command, probe.probe_timeout, done)
         if probe.kind == "log" and self._aim == "ready":
             self._lines = Lines(probe.pattern, find)
             return lambda _done: _NOTHING
@@ -268,7 +269,8 @@ class Run:
         if status is None:
             self._done(f"no answer within {self._timeout:g} s")
         elif refusal is not None:
-            self._done(f"cannot run {printable(str(refusal.filename))}: {refusal.strerror}")
+            name = self._command.shown or str(refusal.filename)
+            self._done(f"cannot run {printable(name)}: {refusal.strerror}")
         else:
             self._done("" if status == 0 else last_line(output) or describe(status))
 

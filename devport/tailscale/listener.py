@@ -1,5 +1,7 @@
 """Whether what answers on a service's port is the service. Only asked before it is shown to others."""
 
+import os
+
 from devport.errors import DevportError
 from devport.registry.owner import STRANGER, program
 from devport.registry.ports import is_free
@@ -33,6 +35,8 @@ def _belongs(pid: int, hash_: str, supervisor: int) -> bool:
         process = psutil.Process(pid)
         if any(one.pid == supervisor for one in process.parents()):
             return True
-        return bool(process.environ().get("DEVPORT_HASH") == hash_)
+        # Root is shown the environment of every process, and has no business in others'.
+        own = process.uids().effective == os.geteuid()
+        return own and bool(process.environ().get("DEVPORT_HASH") == hash_)
     except (psutil.Error, OSError):
         return False

@@ -91,4 +91,13 @@ CONTROLS = (
         "            self.status = status or self.status\n            return False\n",
         (RUNS,),
     ),
+    Control(
+        "a-goal-counts-behind-a-signal",
+        "F17",
+        GROUP,
+        "        if not self.stopping:\n            self.stopping, self.status = True, status",
+        "        if True:\n            self.stopping, self.status = True, status",
+        ("tests/test_group_stateful.py::test_no_story_breaks_a_rule",),
+        quick=True,
+    ),
 )

@@ -90,6 +90,15 @@ CONTROLS = (
         (f"{COMMAND}::test_f50_hostile_records",),
     ),
     Control(
+        "damage-has-no-line",
+        "F50",
+        RECORD,
+        'return f"line {error.lineno}: "',
+        'return ""',
+        (f"{FUZZ}::test_record",),
+        quick=True,
+    ),
+    Control(
         "damaged-records-are-replaced",
         "F50",
         "devport/registry/store.py",
@@ -122,6 +131,15 @@ CONTROLS = (
         "except (ValueError, RecursionError) as error:",
         "except ZeroDivisionError as error:",
         (f"{FUZZ}::test_request",),
+    ),
+    Control(
+        "names-of-any-type",
+        "S37",
+        "devport/engine/request.py",
+        "isinstance(value, list) and all(isinstance(one, str) for one in value)",
+        "isinstance(value, list)",
+        (f"{COMMAND}::test_fields_of_wrong_types",),
+        quick=True,
     ),
     Control(
         "more-clients-than-there-is-room-for",

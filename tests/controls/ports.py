@@ -38,6 +38,22 @@ CONTROLS = (
         (f"{UNIT}::test_a_listener_of_any_kind_makes_a_port_busy",),
     ),
     Control(
+        "only-ipv4-is-asked",
+        "F67 P29",
+        "devport/sources/checks.py",
+        '        return ("127.0.0.1", "::1")',
+        '        return ("127.0.0.1",)',
+        (f"{CHECKS}::test_f67_listener_of_any_kind_makes_ready",),
+    ),
+    Control(
+        "who-listens-on-every-address-is-a-stranger",
+        "F67 P29",
+        "devport/kernel/sockdiag.py",
+        "choices = [packed, _MAPPED + packed, bytes(4), bytes(16)]",
+        "choices = [packed]",
+        (f"{CHECKS}::test_f67_listener_of_any_kind_makes_ready",),
+    ),
+    Control(
         "time-wait-counts",
         "F68 P29",
         PORTS,
@@ -80,7 +96,7 @@ CONTROLS = (
     ),
     Control(
         "a-connection-to-itself-is-an-answer",
-        "F70 P29",
+        "F70 F74 P29",
         "devport/sources/checks.py",
         "connection.getsockname() == connection.getpeername()",
         "False",
@@ -100,7 +116,7 @@ CONTROLS = (
         "devport/sources/probe.py",
         "            verify = self._ownership.doubt\n",
         "",
-        (f"{CHECKS}::test_stranger_on_the_port",),
+        ("tests/e2e/test_faults_yaml.py::test_f74_stranger_on_the_port",),
     ),
     # whose
     Control(
@@ -133,7 +149,18 @@ CONTROLS = (
         "devport/inventory/stop.py",
         "            if not is_free(port):\n                found.append(port)\n",
         "            pass\n",
-        ("tests/test_inventory.py::test_stop_waits_for_the_port",),
+        (
+            "tests/test_inventory.py::test_stop_waits_for_the_port",
+            f"{DRILL}::test_f72_port_that_somebody_else_has_still",
+        ),
+    ),
+    Control(
+        "rm-calls-every-port-free",
+        "F72",
+        "devport/inventory/removal.py",
+        '    if in_use := stopped.partition("; ")[2]:',
+        '    if in_use := "":',
+        ("tests/test_inventory.py::test_f72_rm_does_not_call_a_port_free_that_somebody_has",),
     ),
     Control(
         "running-services-lose-their-ports",
@@ -174,7 +201,10 @@ CONTROLS = (
         CLERK,
         "        if holder and foreign and entry.asked:\n",
         "        if False:\n",
-        ("tests/test_register.py::test_a_key_that_runs_elsewhere_is_an_error_that_shows_both",),
+        (
+            f"{DRILL}::test_f99_one_key_in_two_projects",
+            "tests/test_register.py::test_a_key_that_runs_elsewhere_is_an_error_that_shows_both",
+        ),
     ),
     Control(
         "no-place-is-a-traceback",

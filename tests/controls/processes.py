@@ -16,12 +16,15 @@ SPAWNER = "devport/engine/spawner.py"
 REAPER = "devport/engine/reaper.py"
 SIGNALS = "devport/engine/signals.py"
 SUPERVISOR = "devport/supervisor.py"
+HOLDER = "devport/registry/holder.py"
+BIRTH = "devport/kernel/birth.py"
+BY_DESCRIPTOR = "no later one with its number.\n        if process_start(pid) != started:"
 
 CONTROLS = (
     # A. the process tree and its end
     Control(
         "no-subreaper",
-        "F02 F06 P10 P11",
+        "F02 P10 P11",
         DESCENDANTS,
         "return _prctl is not None and _prctl(PR_SET_CHILD_SUBREAPER, 1) == 0",
         "return False",
@@ -31,6 +34,22 @@ CONTROLS = (
             f"{BACK}::test_f02_escape_artist",
         ),
         quick=True,
+    ),
+    Control(
+        "orphans-are-not-adopted",
+        "F06",
+        DESCENDANTS,
+        "return _prctl is not None and _prctl(PR_SET_CHILD_SUBREAPER, 1) == 0",
+        "return False",
+        (f"{FAULTS}::test_f06_orphans_are_reaped",),
+    ),
+    Control(
+        "orphans-are-not-adopted-in-the-background",
+        "F06",
+        DESCENDANTS,
+        "return _prctl is not None and _prctl(PR_SET_CHILD_SUBREAPER, 1) == 0",
+        "return False",
+        (f"{BACK}::test_f06_orphans_are_reaped",),
     ),
     Control(
         "leader-alone-is-signalled",
@@ -104,6 +123,22 @@ CONTROLS = (
         "kill -9 $children 2>/dev/null",
         "break",
         ("tests/e2e/test_supervisor.py::test_kill_9",),
+    ),
+    Control(
+        "port-of-a-survivor-is-not-looked-at",
+        "F04",
+        "devport/claim.py",
+        "holds[one.hash] = PortHold(one.ports.values())",
+        "holds[one.hash] = PortHold(())",
+        (f"{FAULTS}::test_f04_listener_that_survives_both",),
+    ),
+    Control(
+        "port-of-a-survivor-is-not-looked-at-in-the-background",
+        "F04",
+        SUPERVISOR,
+        "        if all(map(is_free, ports)):\n",
+        "        if is_free:\n",
+        (f"{BACK}::test_f04_listener_that_survives_both",),
     ),
     Control(
         "orphans-are-not-reaped",
@@ -199,6 +234,7 @@ CONTROLS = (
         (
             "tests/e2e/test_ends_of_a_run.py::test_f12_every_process_is_signalled",
             "tests/e2e/test_supervisor.py::test_f12_same_signal_at_once",
+            f"{FAULTS}::test_f12_thirty_at_once",
         ),
         quick=True,
     ),
@@ -235,12 +271,26 @@ CONTROLS = (
         (f"{FAULTS}::test_f14_unkillable_process",),
     ),
     Control(
+        "start-of-a-process-is-not-compared",
+        "F15 F57 P28",
+        HOLDER,
+        "process_start(holder.pid) != holder.started",
+        "not process_start(holder.pid)",
+        ("tests/e2e/test_drill_state.py::test_p28_forged_locks",),
+        also=((BIRTH, BY_DESCRIPTOR, BY_DESCRIPTOR.replace("process_start(pid) != started", "False")),),
+    ),
+    Control(
         "lock-file-is-believed",
         "F15",
         "devport/registry/locks.py",
-        "        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)\n    except BlockingIOError:",
-        "        raise BlockingIOError\n    except BlockingIOError:",
+        "    else:\n        return None\n",
+        "    else:\n        who = from_line(files.read_all(descriptor, LARGEST_HOLDER))\n"
+        "        return who if who.pid else None\n",
         (f"{BACK}::test_f15_pid_of_somebody_else",),
+        also=(
+            (HOLDER, "process_start(holder.pid) != holder.started", "not process_start(holder.pid)"),
+            (BIRTH, BY_DESCRIPTOR, BY_DESCRIPTOR.replace("process_start(pid) != started", "False")),
+        ),
     ),
     Control(
         "reaped-before-the-tree-is-empty",
@@ -274,6 +324,14 @@ CONTROLS = (
         "except OSError as error:\n            return self.refused(error)",
         "except ZeroDivisionError as error:\n            return self.refused(error)",
         ("tests/e2e/test_drill_output.py::test_p24_spawns_that_fail",),
+    ),
+    Control(
+        "missing-program-is-given-up",
+        "F16 P24",
+        LIFECYCLE,
+        'if self.restart.on == "always" or (',
+        'if (self.restart.on == "always" and self.status != 127) or (',
+        ("tests/e2e/test_drill_output.py::test_p24_services_that_fail_to_start",),
     ),
     Control(
         "signals-are-lost-in-the-status",
@@ -350,6 +408,14 @@ CONTROLS = (
         also=((LOOP, "            self._excuse(began)", "            pass"),),
     ),
     Control(
+        "size-is-not-read-again",
+        "F22 F24",
+        FOREGROUND,
+        "            self.loop.suspend()\n            self._resize()",
+        "            self.loop.suspend()",
+        (f"{FAULTS}::test_f22_size_after_the_suspension",),
+    ),
+    Control(
         "services-share-our-terminal",
         "F23",
         SPAWNER,
@@ -397,6 +463,14 @@ CONTROLS = (
         "case State.WAITING | State.BACKOFF:\n                self._enter(State.STOPPED)",
         "case State.WAITING:\n                self._enter(State.STOPPED)",
         ("tests/e2e/test_drill_processes.py::test_p14_stop_in_each_state",),
+    ),
+    Control(
+        "deaf-while-it-waits",
+        "F27",
+        LIFECYCLE,
+        "case State.WAITING | State.BACKOFF:\n                self._enter(State.STOPPED)",
+        "case State.BACKOFF:\n                self._enter(State.STOPPED)",
+        (f"{FAULTS}::test_f27_nothing_starts_after_a_stop",),
     ),
     Control(
         "port-is-kept-for-nobody",

@@ -107,9 +107,9 @@ CONTROLS = (
         "strangers-procfiles-are-run",
         "S39",
         "devport/project/files.py",
-        "return status.st_uid not in {0, os.geteuid()} and",
-        "return False and",
-        (f"{SECURITY}::test_s39_what_others_have_put_into_an_open_folder",),
+        "return bool(folder.st_mode & shared) or folder.st_uid not in {0, user}",
+        "return False",
+        (f"{SECURITY}::test_s39_what_others_have_put_into_an_open_folder[tmp]",),
     ),
     Control(
         "aliases-without-end",
@@ -126,6 +126,15 @@ CONTROLS = (
         '    streams = context or Context({}, "/", "")\n',
         '    streams = context or Context({}, "/", "")\n'
         '    __import__("socket").getaddrinfo("localhost", 1)\n',
+        (f"{SECRETS}::test_s38_no_network",),
+    ),
+    Control(
+        "a-supervisor-calls-home",
+        "S38",
+        "devport/supervisor.py",
+        "    store = Store(context.state_dir, context.wall)\n    try:\n",
+        "    store = Store(context.state_dir, context.wall)\n"
+        '    __import__("socket").getaddrinfo("localhost", 1)\n    try:\n',
         (f"{SECRETS}::test_s38_no_network",),
     ),
     # export

@@ -18,14 +18,6 @@ CONTROLS = (
         (f"{CHECKS}test_left_over_by_an_earlier_life", f"{CHECKS}test_stranger_on_the_port"),
     ),
     Control(
-        "connected-to-itself",
-        "F74",
-        "devport/sources/checks.py",
-        "if not number and connection.getsockname() == connection.getpeername():",
-        "if False:",
-        (f"{CHECKS}test_connection_to_itself",),
-    ),
-    Control(
         "line-of-the-last-life",
         "F74",
         "devport/sources/probe.py",
@@ -100,6 +92,14 @@ CONTROLS = (
         ("tests/integration/test_errand.py::test_too_late",),
     ),
     Control(
+        "probe-outlives-what-it-asked-about",
+        "F76",
+        "devport/sources/probe.py",
+        "            self._asking.cancel()\n            if",
+        "            if",
+        (f"{CHECKS}test_command_ends_with_the_life",),
+    ),
+    Control(
         "token-of-the-service",
         "F76",
         "devport/sources/errand.py",
@@ -115,6 +115,14 @@ CONTROLS = (
         "return True",
         (f"{NOTIFY}test_somebody_else",),
         quick=True,
+    ),
+    Control(
+        "senders-are-asked-for-their-pid",
+        "F77 P30",
+        "devport/sources/mailbox.py",
+        "return _numbers(data)[1] in {0, os.getuid(), os.geteuid()}",
+        'return os.path.exists(f"/proc/{_numbers(data)[0]}")',
+        (f"{NOTIFY}test_senders_that_are_gone",),
     ),
     Control(
         "one-socket-for-all-lives",
@@ -138,7 +146,10 @@ CONTROLS = (
         "devport/sources/mailbox.py",
         "os.close(descriptor)",
         "pass",
-        ("tests/e2e/test_drill_sources.py::test_p30_notifications",),
+        (
+            "tests/e2e/test_drill_sources.py::test_p30_notifications",
+            "tests/e2e/test_faults_yaml.py::test_f78_hostile_notifier",
+        ),
     ),
     Control(
         "flood-without-bound",
@@ -155,6 +166,14 @@ CONTROLS = (
         "if len(encode(path)) > unix.LONGEST:",
         "if False:",
         (f"{NOTIFY}test_folder_that_does_not_fit_is_passed_over",),
+    ),
+    Control(
+        "long-paths-as-they-are",
+        "F79",
+        "devport/engine/unix.py",
+        "    if len(address) <= LONGEST:\n        act",
+        "    if True:\n        act",
+        (f"{LISTEN}test_long_path", "tests/e2e/test_faults_yaml.py::test_f79_home_of_200_characters"),
     ),
     Control(
         "pid-of-devport",
@@ -187,6 +206,22 @@ CONTROLS = (
         "and self._watchdog and not self._watchdog.require_ready:",
         "and self._watchdog:",
         (f"{NOTIFY}test_require_ready",),
+    ),
+    Control(
+        "hanging-is-killed-without-a-word",
+        "F82",
+        "devport/sources/notify.py",
+        "Event(Kind.UNHEALTHY, signal.SIGABRT, reason)",
+        "Event(Kind.UNHEALTHY, signal.SIGKILL, reason)",
+        ("tests/e2e/test_faults_handed.py::test_f82_service_that_hangs",),
+    ),
+    Control(
+        "who-asks-for-time-gets-none",
+        "F82",
+        "devport/sources/notify.py",
+        "self._loop.send(self._job, Event(Kind.EXTENDED, seconds=number / 1e6))",
+        "pass",
+        (f"{NOTIFY}test_extend",),
     ),
     Control(
         "no-excuse-for-who-was-suspended",
@@ -228,6 +263,14 @@ CONTROLS = (
         "if False:",
         ("tests/test_lifecycle.py::test_budget",),
         quick=True,
+    ),
+    Control(
+        "restarts-of-long-ago-count",
+        "F83",
+        "devport/engine/budget.py",
+        "while policy.window is not None and self._spent and",
+        "while policy.window is not None and policy.window < 0 and self._spent and",
+        ("tests/e2e/test_scenarios_lives.py::test_f83_window",),
     ),
     Control(
         "no-backoff",

@@ -115,6 +115,22 @@ CONTROLS = (
         (f"{DISK}::test_p25_log_that_cannot_be_written",),
     ),
     Control(
+        "a-full-disk-ends-the-supervisor",
+        "F53",
+        "devport/supervisor.py",
+        "            self._say(error.message)  # a full disk",
+        "            raise  # a full disk",
+        ("tests/e2e/test_background_must_hold.py::test_disk_full_under_a_running_service",),
+    ),
+    Control(
+        "a-full-disk-ends-a-run-badly",
+        "F53",
+        "devport/claim.py",
+        '        context.say(f"devport: {error.message}")\n    for lock',
+        "        raise error\n    for lock",
+        ("tests/e2e/test_background_must_hold.py::test_f53_disk_full_under_a_run",),
+    ),
+    Control(
         "our-own-exhaustion-is-damage",
         "F50",
         STORE,
@@ -181,7 +197,10 @@ CONTROLS = (
         LOCKS,
         TAKE,
         "if files.is_at(descriptor, path):\n",
-        (f"{LOCKED}::test_one_process_holds_it_and_the_other_learns_who",),
+        (
+            f"{LOCKED}::test_one_process_holds_it_and_the_other_learns_who",
+            f"{STATE}::test_p01_starts_of_one_service_at_once",
+        ),
     ),
     Control(
         "the-lock-of-an-unlinked-file-will-do",
@@ -194,6 +213,14 @@ CONTROLS = (
             f"{DISK}::test_f54_lock_files_that_go_while_others_wait",
         ),
         quick=True,
+    ),
+    Control(
+        "a-removed-lock-file-lets-a-second-life-in",
+        "F54",
+        "devport/supervisor.py",
+        "        _check_alone(record, me.socket)\n",
+        "",
+        (f"{STATE}::test_f54_a_removed_lock_file_does_not_let_a_second_life_in",),
     ),
     Control(
         "posix-locks",
@@ -210,7 +237,11 @@ CONTROLS = (
         LOCKS,
         "fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)",
         "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)",
-        (f"{DISK}::test_f55_lookers_never_make_a_start_fail",),
+        (
+            f"{LOCKED}::test_looking_creates_nothing_and_takes_nothing",
+            f"{DISK}::test_f55_lookers_never_make_a_start_fail",
+        ),
+        quick=True,
     ),
     Control(
         "takers-ask-once",
@@ -234,7 +265,10 @@ CONTROLS = (
         LOCKS,
         "UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)",
         "UNSUPPORTED = ()",
-        (f"{DISK}::test_f61_no_locks_on_this_file_system",),
+        (
+            f"{DISK}::test_f61_no_locks_on_this_file_system",
+            f"{STATE}::test_f61_no_locks_on_the_disk_of_the_state",
+        ),
     ),
     # killed
     Control(

@@ -25,6 +25,14 @@ CONTROLS = (
         (f"{WINDOWS}test_a_later_server_is_another_one", f"{WINDOWS}test_closing"),
     ),
     Control(
+        "window-of-that-name-is-closed",
+        "F86",
+        "devport/tmux/words.py",
+        'f"kill-window -t {window.id}"',
+        '"kill-window -t web"',
+        (f"{DRILL}test_f86_random_operations",),
+    ),
+    Control(
         "options-by-a-name-of-the-users",
         "F86 P34",
         "devport/tmux/words.py",
@@ -65,8 +73,16 @@ CONTROLS = (
         "F89",
         "devport/tmux/words.py",
         '(*where, "-n", token, "-dPF", made, *argv),',
-        '(*where, "-n", token, "-c", __import__("os").environ.get("PWD", "/"), "-dPF", made, *argv),',
-        (f"{UNIT}test_what_is_said_for_one_window",),
+        '(*where, "-n", token, "-c", __import__("os").getcwd(), "-dPF", made, *argv),',
+        (f"{START}test_words_arrive_in_a_window",),
+    ),
+    Control(
+        "another-folder-than-the-one-that-is-gone",
+        "F89",
+        "devport/engine/spawner.py",
+        "            os.chdir(path)\n",
+        '            os.chdir(path if os.path.isdir(path) else b"/")\n',
+        (f"{START}test_folder_is_gone",),
     ),
     Control(
         "messages-of-any-length",
@@ -75,6 +91,15 @@ CONTROLS = (
         "LARGEST = 16_000",
         "LARGEST = 64_000",
         (f"{WINDOWS}test_more_windows_than_a_message_holds",),
+    ),
+    Control(
+        "environment-of-any-length-through-tmux",
+        "F90",
+        "devport/background.py",
+        'return (*python, "supervise", hash_, encode(context.state_dir).hex())',
+        'big = (f"{name}={value}" for name, value in context.environ.items() if name.startswith("BIG"))\n'
+        '    return ("env", *big, *python, "supervise", hash_, encode(context.state_dir).hex())',
+        (f"{START}test_large_commands_and_environments",),
     ),
     Control(
         "environment-of-the-server",
@@ -143,6 +168,14 @@ CONTROLS = (
         (f"{WINDOWS}test_closing",),
     ),
     Control(
+        "ctrl-c-is-a-key-like-any-other",
+        "F94",
+        "devport/engine/keyboard.py",
+        "if _CTRL_C in keys:",
+        "if False:",
+        ("tests/e2e/test_supervisor.py::test_ctrl_c_ends_it",),
+    ),
+    Control(
         "tmux-may-take-its-time",
         "F95",
         "devport/tmux/client.py",
@@ -159,6 +192,16 @@ CONTROLS = (
         "    from devport.registry.owner import check_free as real\n"
         "    return real(*args, **more)\n",
         ("tests/e2e/test_faults_windows.py::test_f96_environment_is_removed_under_a_run",),
+    ),
+    Control(
+        "loaded-when-it-is-needed-in-the-background",
+        "F96",
+        "devport/supervisor.py",
+        "from devport.registry.owner import check_free  # now: ",
+        "def check_free(*args, **more):\n"
+        "    from devport.registry.owner import check_free as real\n"
+        "    return real(*args, **more)  # ",
+        ("tests/e2e/test_faults_windows.py::test_f96_environment_is_removed_and_the_port_taken",),
     ),
     Control(
         "one-start-makes-the-session",
@@ -178,6 +221,14 @@ CONTROLS = (
         "    wait_until(lambda: all(_is_in_trouble(store, one) for one in begun), AT_ONCE)\n",
         "",
         ("tests/e2e/test_drill_processes.py::test_p08_instant_exits_in_the_background",),
+    ),
+    Control(
+        "nobody-waits-until-it-is-ready",
+        "F98",
+        "devport/commands/detached.py",
+        '    if arguments.flag("--wait"):',
+        "    if False:",
+        ("tests/e2e/test_faults_windows.py::test_f98_start_that_waits",),
     ),
     Control(
         "started-is-success",

@@ -12,8 +12,6 @@ from drill.world import Fault, lives_on
 
 SETTLED = 8.0
 """Seconds in which what a kill -9 leaves behind is gone, on a busy machine."""
-MARGIN = 2.5
-"""Seconds around a fault within which it excuses a loss."""
 SUPERVISE = re.compile(r"devport supervise ([0-9a-f]{10}) ")
 AT_REST = {"", "stopped", "exited", "failed"}
 
@@ -58,6 +56,7 @@ def tree(world):
             holder is not None and holder.pid == found[0].pid,
             f"the lock of {hash_} is held by {holder}, not by its supervisor {found[0]}",
         )
+        world.excuses.saw(hash_, found[0].pid)
     own = {one.popen.pid for one in world.devport.running if one.popen.poll() is None}
     working = {one.pid for found in supervisors.values() for one in found}
     if world.foreground and world.foreground.supervisor:
@@ -65,9 +64,13 @@ def tree(world):
     for one in there.values():
         demand(_belongs(one, there, own, working), f"an orphan: {one}")
     for pid in [*working, *own]:
-        dead = procs.zombies(pid)
-        # A dead leader is kept for as long as others of its tree live: its pid is their group's.
-        demand(not dead or procs.descendants(pid), f"zombies of {pid}: {dead}")
+        dead = [one for one in procs.zombies(pid) if not _is_needed(one)]
+        demand(not dead, f"zombies of {pid}: {dead}")
+
+
+def _is_needed(zombie):
+    """Whether a dead leader is kept because others of its group live: its pid is the group's number."""
+    return any(procs.alive(one) and one.group == zombie.pid for one in map(procs.process, procs.everybody()))
 
 
 def _belongs(one, there, own, working):
@@ -93,7 +96,8 @@ def _belongs(one, there, own, working):
 def records(world):
     """Every record can be read but for those that were damaged on purpose; no port is given twice."""
     snapshot = world.store.records()
-    bad = set(snapshot.unreadable) - world.garbled
+    world.excuses.wrote(world.excuses.garbled.keys() - snapshot.unreadable.keys())
+    bad = snapshot.unreadable.keys() - world.excuses.garbled.keys()
     demand(not bad, f"unreadable records: {[snapshot.unreadable[one] for one in bad]}")
     ports = {}
     kept = {one.hash: one.port for one in snapshot.records.values() if one.port}
@@ -107,21 +111,16 @@ def records(world):
         demand(
             held(world.store.lock_path(one.hash)) is not None
             or one.state in AT_REST
-            or excused(world, one.label),
+            or world.excuses.unwritten(one, world.journals.lives.values()),
             f"nobody runs {one.label}, and its record says {one.state}",
         )
-
-
-def excused(world, name):
-    """Whether a supervisor of `name` was killed, or could not write."""
-    return bool(world.full or world.garbled) or any(who in (None, name) for _, who in world.kills)
 
 
 def listed(world):
     """`devport ls` answers, and what it says is so."""
     before = world.store.records()  # a run that begins may register more
-    answer = world.call("ls", "--json", deadline=12)
-    demand(answer.status == 0 or world.garbled, f"ls fails: {answer}")
+    answer = world.call("ls", "--json")
+    demand(answer.status == 0, f"ls fails: {answer}")
     rows = {row["hash"]: row for row in json.loads(answer.out or b"[]")}
     snapshot = world.store.records()
     for hash_ in before.unreadable.keys() & snapshot.unreadable.keys():
@@ -151,86 +150,48 @@ def lives(world):
     """No two lives at once, every birth told of, every line that was written is there, once and whole."""
     world.journals.update()
     world.logs.update()
-    sources = [*world.logs.sources, *(run.source for run in world.past)]
-    if world.foreground:
-        sources.append(world.foreground.source)
+    sources = [*world.logs.sources, *(run.source for run in world.fronts)]
     for source in sources:
         demand(not source.faults, f"output: {source.faults}")
     for name, note in world.journals.faults:
         demand(False, f"{name}: {note}")
-    if world.foreground and world.foreground.stalled:
-        return
-    seen, begun = {}, set()
+    seen, said, begun = {}, set(), set()
     for source in sources:
         begun |= source.begun
+        said |= source.said
         for run, numbers in list(source.seen.items()):
             seen.setdefault(run, set()).update(numbers)
+    excuses = world.excuses
     for life in list(world.journals.lives.values()):
-        if life.alive:
+        run = excuses.of_front(life)
+        if life.alive or excuses.removed(life) or (run and run.stalled):
             continue
-        _complete(world, life, seen.get(life.run, set()))
-        if life.pid not in begun and not _lossy(world, life):
-            raise Fault(f"the start of {life.name} (pid {life.pid}, run {life.run}) was never told of")
+        _complete(excuses, life, seen.get(life.run, set()))
+        for what, at in life.said.items():
+            demand(
+                (what, life.run) in said or excuses.killed(life) or excuses.lost(life, at),
+                f"the {what} of {life.name} ({life.run}, {at:.2f}) is lost",
+            )
+        demand(
+            life.pid in begun or excuses.killed(life) or excuses.lost(life, life.birth),
+            f"the start of {life.name} (pid {life.pid}, run {life.run}) was never told of",
+        )
 
 
-def _complete(world, life, numbers):
+def _complete(excuses, life, numbers):
     missing = [number for number in range(1, life.lines + 1) if number not in numbers]
-    if not missing or _forgotten(world, life):
+    if not missing:
         return
-    if _killed(world, life):
+    if excuses.killed(life):  # its last words may be lost, and nothing in front of them
         missing = [number for number in missing if number < max(numbers, default=life.lines + 1)]
-    times = {}
-    before = 0
-    for at, upto in life.wrote:
-        times.update(dict.fromkeys(range(before + 1, upto + 1), at))
-        before = upto
-    missing = [
-        one for one in missing if not _during(world.full, times[one]) and not _dropped(world, times[one])
-    ]
+    times = life.times()
+    missing = [one for one in missing if not excuses.lost(life, times[one])]
     demand(
         not missing,
         f"{len(missing)} of {life.lines} lines of {life.name} "
         f"({life.run}, {life.birth:.2f} to {life.last:.2f})"
         f" are lost: {missing[:9]}, seen to {max(numbers, default=0)}; now {time.monotonic():.2f}",
     )
-
-
-def _lossy(world, life):
-    """Whether what was said of a life may be lost."""
-    return (
-        _forgotten(world, life)
-        or _killed(world, life)
-        or _during(world.full, life.birth)
-        or _dropped(world, life.last)
-    )
-
-
-def _forgotten(world, life):
-    return any(name == life.name and life.birth <= at for at, name in world.removed)
-
-
-def _killed(world, life):
-    """Whether its supervisor was killed while it lived, which costs its last words."""
-    return any(
-        who in (None, life.name)
-        and at >= life.birth - MARGIN
-        and (life.death is None or life.death >= at - MARGIN)
-        for at, who in world.kills
-    )
-
-
-def _during(spans, at):
-    return any(begin - MARGIN <= at <= (end or at) + MARGIN for begin, end in spans)
-
-
-def _dropped(world, at):
-    """Whether a run that nobody read was ended: then it says itself that output was dropped.
-
-    On a terminal there is nobody to say it to.
-    """
-    ended = (run.running for run in world.past)
-    said = any(one.keyboard is not None or b"of output dropped" in one.errors for one in ended)
-    return said and _during(world.stalls, at)
 
 
 def gone(world, name):

@@ -8,6 +8,8 @@ Traits: every=SECONDS (a line so often), flood=LINES, pad=BYTES, crash=SECONDS:S
 last=LINES (before each end), deaf (to TERM, INT, HUP), daemon=KIND (setsid, double, group; deaf, holds the
 output), closes=SECONDS (its output), binds=SECONDS (listens on PORT from then on), stops=SECONDS (SIGSTOP),
 notify=SECONDS (READY=1), prompt (half a line), junk (bytes that are no text), forks (many short children).
+
+A numbered line is <NAME:RUN:NUMBER:PAD:CHECKSUM>, the checksum of all before it: see drill/books.py.
 """
 
 import fcntl
@@ -20,6 +22,7 @@ import time
 import zlib
 
 KEEP = []  # what must not be closed
+JUNK = bytes(number for number in range(256) if number != ord("\n"))
 
 
 class Kid:
@@ -44,7 +47,8 @@ class Kid:
         os.ftruncate(self.life, 0)
         os.pwrite(self.life, self.run.encode(), 0)
         with open("/proc/self/stat", "rb") as file:
-            self.note("birth", file.read().rpartition(b")")[2].split()[19].decode())
+            started = file.read().rpartition(b")")[2].split()[19].decode()
+        self.note("birth", f"{started} {os.getppid()}")
 
     def note(self, what, value=""):
         """One line of the journal: WHAT RUN PID TIME VALUE."""
@@ -56,8 +60,8 @@ class Kid:
         pad = "x" * int(self.traits.get("pad", 0))
         text = bytearray()
         for number in range(self.number + 1, self.number + count + 1):
-            body = f"{self.name}:{self.run}:{number}"
-            text += b"<%s:%08x>%s\n" % (body.encode(), zlib.crc32(body.encode()), pad.encode())
+            body = f"{self.name}:{self.run}:{number}:{pad}".encode()
+            text += b"<%s:%08x>\n" % (body, zlib.crc32(body))
         left = memoryview(text)
         try:
             while left:
@@ -158,9 +162,12 @@ class Kid:
                     os.setsid()
                     os._exit(0)
         if "prompt" in traits:
-            os.write(1, b"prompt> ")
+            os.write(1, b"prompt %s> " % self.run.encode())
+            self.note("said", "prompt")
         if "junk" in traits:
-            os.write(1, bytes(range(1, 256)) + b"\x1b[31m\x1b]0;title\n")
+            run = self.run.encode()
+            os.write(1, b"junk %s %s junk %s\x1b[31m\x1b]0;title\n" % (run, JUNK, run))
+            self.note("said", "junk")
         for _ in range(int(traits.get("flood", 0)) // 50):
             self.say(50)
             self.wait(0)

@@ -3,9 +3,12 @@
 import os
 import signal
 import time
+import zlib
 
 from support import procs
 
+from drill import checks
+from drill.excuses import MARGIN
 from drill.world import kid
 
 
@@ -25,13 +28,8 @@ def plant_orphan(world):
 
 def plant_line(world):
     """A line that was written and is in no log."""
-    for one in world.kids("k1"):
-        procs.send(one.pid, signal.SIGKILL)
-    procs.elapse(0.5)
-    world.journals.update()
-    life = next(one for one in world.journals.lives.values() if one.name == "k1")
-    with (world.notes / "k1.journal").open("a") as file:
-        file.write(f"wrote {life.run} {life.pid} {time.monotonic():.4f} {life.lines + 40}\n")
+    life, _ = _dead(world)
+    _wrote(world, life, 40)
 
 
 def plant_second(world):
@@ -62,7 +60,79 @@ def plant_zombie(world):
         procs.send(one.pid, signal.SIGKILL)
 
 
+def plant_state(world):
+    """A record of one that was stopped says that it runs; what was done to another is no excuse."""
+    hashes = world.hashes()
+    world.fill()
+    world.empty()
+    world.kill(world.supervisor("k2"), "k2")
+    world.excuses.garbled[hashes["k2"]] = "k2"
+    procs.elapse(MARGIN + 1)  # k1 lives on for longer than a full disk excuses anything
+    checks.everything(world)
+    world.call("stop", "k1")
+    world.machine.rewrite(hashes["k1"], state="running")
+
+
+def plant_child(world):
+    """A dead child that is not reaped, beside a service that lives: what was left to its supervisor."""
+    words = kid(world, "k3", "every=0.1", "daemon=double")
+    world.call("start", "--no-tmux", "--key", "k3", "--", *words)
+    supervisor = world.supervisor("k3")
+
+    def left():
+        world.journals.update()
+        found = [one for one in world.kids("k3") if one.parent == supervisor and one.pid != one.group]
+        assert found
+        return found
+
+    [daemon] = procs.eventually(left)
+    os.kill(supervisor, signal.SIGSTOP)
+    procs.send(daemon.pid, signal.SIGKILL)
+
+
+def plant_tail(world):
+    """A line whose end was cut off on its way to the log."""
+    life, log = _dead(world)
+    line = _line(life, 1)
+    with log.open("ab") as file:
+        file.write(line[:-30] + b"\n")
+    _wrote(world, life, 1)
+
+
+def plant_swap(world):
+    """Two lines, each with the end of the other."""
+    life, log = _dead(world)
+    first, second = _line(life, 1), _line(life, 2)
+    with log.open("ab") as file:
+        file.write(first[:-30] + second[-30:] + second[:-30] + first[-30:])
+    _wrote(world, life, 2)
+
+
+def _dead(world):
+    """A life of k1 that has just ended, and its log."""
+    for one in world.kids("k1"):
+        procs.send(one.pid, signal.SIGKILL)
+    procs.elapse(0.5)
+    world.journals.update()
+    life = next(one for one in world.journals.lives.values() if one.name == "k1")
+    return life, world.devport.state / "logs" / f"{world.hash('k1')}.log"
+
+
+def _line(life, more):
+    body = b"k1:%s:%d:%s" % (life.run.encode(), life.lines + more, b"x" * 80)
+    return b"<%s:%08x>\n" % (body, zlib.crc32(body))
+
+
+def _wrote(world, life, more):
+    with (world.notes / "k1.journal").open("a") as file:
+        file.write(f"wrote {life.run} {life.pid} {time.monotonic():.4f} {life.lines + more}\n")
+
+
 PLANTS = {
+    "child": plant_child,
+    "state": plant_state,
+    "swap": plant_swap,
+    "tail": plant_tail,
     "orphan": plant_orphan,
     "line": plant_line,
     "second": plant_second,

@@ -8,9 +8,10 @@ import time
 from support import procs
 
 from drill import checks, services
+from drill.excuses import Kill
 from drill.plants import PLANTS
 from drill.services import KEYS, NAMES
-from drill.world import PROMPT, Fault, kid
+from drill.world import Fault, kid
 
 VERBS = ("stop", "restart", "restart", "signal", "rm", "logs", "wait", "start", "start", "key", "port")
 SIGNALS = ("HUP", "HUP", "TERM", "USR1", "KILL", "STOP", "CONT", "INT")
@@ -155,7 +156,7 @@ class Steps:
 
     def plain(self, words):
         """The step of one command."""
-        return " ".join(self.shown(words)), lambda: self.judge(words, [self.world.begin(words)])
+        return " ".join(self.shown(words)), lambda: self.judge(words, self.world.begin(words))
 
     @staticmethod
     def shown(words):
@@ -176,37 +177,29 @@ class Steps:
         def do():
             begun = [self.world.begin(words) for words in both]
             for words, one in zip(both, begun, strict=True):
-                self.judge(words, [one], alone=False)
+                self.judge(words, one, alone=False)
 
         return " & ".join(" ".join(self.shown(words)) for words in both), do
 
     def judge(self, words, begun, *, alone=True):
         """Wait for the answer, and compare it with the world."""
         world = self.world
-        remove = words[-1] if words[0] == "rm" else None
-        if remove:
-            hash_ = world.hash(remove)
-            world.logs.update()
-        for one in begun:
-            answer = world.end(one, self.deadline(words))
-        if remove:
-            world.removed.append((time.monotonic(), remove))
-            world.logs.forget(hash_)
+        answer = world.end(begun)
+        if words[0] == "rm" and answer.status == 0:
+            world.excuses.removals.append((begun[1].began, time.monotonic(), words[-1]))
         usual = KNOWN | ({2} if self.broken or words[0] in ("start", "up") else set())
         checks.demand(answer.status in usual, f"an unknown status: {answer}")
         checks.demand(
             answer.status == 0 or answer.err or "--json" in words, f"a failure without a word: {answer}"
         )
-        if alone and words[0] == "stop" and answer.status == 0 and not world.is_full:
+        if alone and words[0] == "stop" and answer.status == 0 and not world.excuses.is_full:
             checks.gone(world, words[-1])
+        if alone and words[0] in ("start", "up") and answer.status == 0:  # it registers all of the file
+            names = [words[words.index("--key") + 1]] if "--key" in words else self.names
+            world.excuses.wrote(names=names)
         if alone and words[0] == "rm" and answer.status == 0:
             checks.gone(world, words[-1])
             checks.demand(world.hash(words[-1]) is None, f"it was removed and is still there: {answer}")
-
-    @staticmethod
-    def deadline(words):
-        """Seconds that a command may take."""
-        return PROMPT if words[0] in ("ls", "logs", "port", "which", "check") else 80.0
 
     # faults from outside
 
@@ -299,7 +292,6 @@ class Steps:
             hash_ = self.world.hash(name)
             if hash_ is None:
                 return
-            self.world.garbled.add(hash_)
             path = self.world.store.path(hash_)
             with open(path, "rb") as file:
                 data = file.read()
@@ -311,9 +303,9 @@ class Steps:
                 "list": b"[]\n",
                 "wrong": data.replace(b'"port": ', b'"port": -'),
             }[how]
-            if not self.world.is_full:
-                with contextlib.suppress(OSError), open(path, "wb") as file:
-                    file.write(new)
+            self.world.excuses.garbled[hash_] = name
+            with contextlib.suppress(OSError), open(path, "wb") as file:
+                file.write(new)
 
         return f"the record of {name} is {how}", do
 
@@ -329,7 +321,7 @@ class Steps:
             try:
                 procs.elapse(pause)
                 for words in several:
-                    self.judge(words, [self.world.begin(words)])
+                    self.judge(words, self.world.begin(words))
             finally:
                 self.world.empty()
 
@@ -349,7 +341,7 @@ class Steps:
             pid = self.world.supervisor(name)
             if pid is None:
                 return
-            self.world.full.append([time.monotonic(), None])
+            span = self.world.lacking(pid)
             # As if all descriptors but some were in use.
             used = 0
             if what == "NOFILE":
@@ -358,10 +350,10 @@ class Steps:
             self.world.limit(pid, what, used + soft)
             try:
                 for words in several:
-                    self.judge(words, [self.world.begin(words)])
+                    self.judge(words, self.world.begin(words))
             finally:
                 self.world.limit(pid, what, None)
-                self.world.full[-1][1] = time.monotonic()
+                span.close()
 
         return f"{what}: {soft} more for the supervisor of {name}: {' '.join(self.shown(several[0]))}", do
 
@@ -375,7 +367,7 @@ class Steps:
             if pid:
                 procs.send(pid, signal.SIGSTOP)
             try:
-                self.judge(words, [self.world.begin(words)], alone=False)
+                self.judge(words, self.world.begin(words), alone=False)
             finally:
                 if pid:
                     procs.send(pid, signal.SIGCONT)
@@ -390,7 +382,7 @@ class Steps:
         )
 
         def do():
-            self.judge(words, [self.world.begin(words, setup=[setup])], alone=False)
+            self.judge(words, self.world.begin(words, setup=[setup]), alone=False)
 
         return f"{setup}: {' '.join(words)}", do
 
@@ -402,14 +394,12 @@ class Steps:
         def do():
             world = self.world
             hash_ = world.hash(words[-1])
-            world.logs.update()
             _, running = world.begin(words)
             procs.elapse(after)
             running.send(signal.SIGKILL)
             running.finish(10)
-            if words[0] == "rm":
-                world.removed.append((time.monotonic(), words[-1]))
-                world.logs.forget(hash_)
+            if words[0] == "rm" and hash_ and not os.path.exists(world.store.log_path(hash_)):
+                world.excuses.removals.append((running.began, time.monotonic(), words[-1]))
             checks.demand(b"Traceback" not in running.errors, running.shown())
 
         return f"killed after {after:.3f} s: {' '.join(self.shown(words))}", do
@@ -427,7 +417,7 @@ class Steps:
             begun = self.world.begin(words)
             procs.elapse(after)
             fault()
-            self.judge(words, [begun], alone=False)
+            self.judge(words, begun, alone=False)
 
         return f"{' '.join(self.shown(words))} & after {after:.3f} s {said}", do
 
@@ -471,7 +461,7 @@ class Steps:
 
             def do():
                 if alone:
-                    self.judge(["down"], [self.world.begin(["down"])])
+                    self.judge(["down"], self.world.begin(["down"]))
                 self.world.run(words, terminal=terminal)
 
             return f"{'down; ' * alone}{said}", do
@@ -511,14 +501,10 @@ class Steps:
     def end_front(self, what, run):
         """The run ends, whatever is said to it."""
         if what == "kill supervisor":
-            for name in NAMES:
-                self.world.kill(None, name)
-            run.killed = True
-            self.world.kills.append((time.monotonic(), None))
-            procs.send(run.supervisor or run.running.pid, signal.SIGKILL)
+            self.world.kill(run.supervisor or run.running.pid)
         elif what == "kill guardian":
-            run.killed = True
-            self.world.kills.append((time.monotonic(), None))
+            if supervisor := run.supervisor:  # it ends at once, and need not say what it has not said yet
+                self.world.excuses.kills.append(Kill(time.monotonic(), None, supervisor))
             procs.send(run.running.pid, signal.SIGKILL)
         else:
             number = getattr(signal, f"SIG{what.split()[0]}")
@@ -574,8 +560,6 @@ class Steps:
         """A quiet world, in which one thing is wrong."""
         for key in KEYS:
             self.world.call("rm", key)
-            self.world.removed.append((time.monotonic(), key))
-            self.world.logs.forget(self.world.hash(key))
             self.world.call("start", "--no-tmux", "--key", key, "--", *kid(self.world, key, "every=0.02"))
 
     def planted(self):

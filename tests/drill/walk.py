@@ -1,4 +1,4 @@
-"""A walk: python -m tests.drill.walk [--seed N] [--steps M] [--seconds S] [--plant FAULT].
+"""A walk: python -m tests.drill.walk [--seed N] [--steps M] [--seconds S] [--least L] [--plant FAULT].
 
 Every step is drawn from the seed alone, so a walk can be repeated; what devport and the kernel make of it
 takes its own time. Prints the seed, the steps, and, in the end, what has been seen.
@@ -25,8 +25,11 @@ from drill.world import World  # noqa: E402
 DISK = "32m"
 
 
-def walk(seed, count, seconds, *, plant=None, only=None, folder, tag, own_disk):
-    """One walk of `count` steps, at most `seconds` long: how many were taken; Fault for what is wrong."""
+def walk(seed, count, seconds, *, least=0, plant=None, only=None, folder, tag, own_disk):
+    """One walk of `count` steps: how many were taken; Fault for what is wrong.
+
+    After `seconds` it takes no more, but for the first `least`.
+    """
     dice = random.Random(seed)
     world = World(folder, tag, windows=dice.random() < 0.6 and shutil.which("tmux") is not None)
     taken = steps.Steps(world, dice, own_disk=own_disk, plant=plant)
@@ -35,7 +38,7 @@ def walk(seed, count, seconds, *, plant=None, only=None, folder, tag, own_disk):
     end = time.monotonic() + seconds
     try:
         number = 0
-        while number < count and time.monotonic() < end:
+        while number < count and (number < least or time.monotonic() < end):
             number += 1
             what, do = taken.choose() if number > 2 else (taken.key if number == 1 else taken.detach)()
             print(f"{number:3} {what}", flush=True)
@@ -59,9 +62,18 @@ def walk(seed, count, seconds, *, plant=None, only=None, folder, tag, own_disk):
             f"{sum(one.lines for one in lives)} lines",
             flush=True,
         )
+        print("slowest answers: " + slowest(world.said), flush=True)
     finally:
         world.close()
     return number
+
+
+def slowest(answers):
+    """For each command the longest that it took."""
+    found = {}
+    for one in answers:
+        found[one.words[0]] = max(found.get(one.words[0], 0.0), one.seconds)
+    return ", ".join(f"{verb} {seconds:.1f} s" for verb, seconds in sorted(found.items()))
 
 
 def main():
@@ -70,6 +82,7 @@ def main():
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=3600)
+    parser.add_argument("--least", type=int, default=0, help="steps that are taken whatever --seconds says")
     parser.add_argument("--plant", choices=sorted(plants.PLANTS))
     parser.add_argument("--only", help="kinds of steps, joined by commas", default="")
     parser.add_argument("--disk", default=None, help=argparse.SUPPRESS)  # we are inside: a folder that is one
@@ -101,6 +114,7 @@ def main():
             seed,
             options.steps,
             options.seconds,
+            least=options.least,
             plant=options.plant,
             only=options.only.split(",") if options.only else None,
             folder=pathlib.Path(folder),

@@ -17,12 +17,13 @@ from devport.errors import DevportError
 from devport.registry.locks import held
 from devport.registry.store import Store
 from drill.books import Journals, Logs, Source
+from drill.deadlines import deadline
+from drill.excuses import Excuses, Kill, Span
 
 KID = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kid.py")
-PROMPT = 12.0
-"""Seconds for a command that waits for nobody, on a busy machine."""
 PATIENT = 40.0
-"""Seconds for one that waits for services to end or to begin."""
+"""Seconds in which a run in the foreground ends."""
+MOMENT = 2.0
 
 
 class Fault(AssertionError):  # noqa: N818 - of devport's, not of the walk's
@@ -50,11 +51,11 @@ class Foreground:
             self.running = world.devport.spawn([DEVPORT, *words], terminal=(120, 30))
         else:
             self.running = world.devport.spawn([DEVPORT, *words])
-        self.source = Source(f"foreground run {self.running.pid}")
+        self.source = Source(f"foreground run {self.running.pid}", mixed=True, terminal=terminal)
+        self.supervisors = set()  # the pids that have been its supervisor: one
+        self.stalls = []  # Spans in which nobody read it
         self.reading = threading.Event()
         self.reading.set()
-        self.stalled = False
-        self.killed = False
         self.out, self.running.out = self.running.out, None
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
@@ -83,7 +84,18 @@ class Foreground:
     def supervisor(self):
         """The pid of the process that does the work, None where there is none."""
         found = [pid for pid in procs.children(self.running.pid) if procs.is_alive(pid)]
+        self.supervisors.update(found)
         return found[0] if found else None
+
+    @property
+    def stalled(self):
+        """Whether nobody reads it at present."""
+        return bool(self.stalls) and self.stalls[-1].end is None
+
+    @property
+    def dropped(self):
+        """Whether it says itself that output was dropped. On a terminal there is nobody to say it to."""
+        return self.running.keyboard is not None or b"of output dropped" in self.running.errors
 
     @property
     def ended(self):
@@ -111,14 +123,9 @@ class World:
         self.journals = Journals(self.notes)
         self.logs = Logs(self.devport.state / "logs")
         self.foreground = None
-        self.past = []  # sources of foreground runs that have ended
+        self.fronts = []  # all foreground runs there were
         self.said = []  # every answer
-        # What excuses a loss: when.
-        self.kills = []  # (at, name or None for all of a run)
-        self.full = []  # [from, to] without room on the disk
-        self.removed = []  # (at, name)
-        self.stalls = []  # [from, to] in which nobody read the foreground run
-        self.garbled = set()  # hashes
+        self.excuses = Excuses(self.fronts)
         self.ballast = self.devport.state / "ballast"
 
     # commands
@@ -126,16 +133,17 @@ class World:
     def begin(self, words, **options):
         """Start a command."""
         running = self.devport.spawn([DEVPORT, *words], **options)
-        running.began = time.monotonic()
+        running.began, running.seconds = time.monotonic(), deadline(self, words)
         return words, running
 
-    def end(self, begun, deadline):
+    def end(self, begun):
         """Its Answer; Fault for one that does not come in time, or is a traceback."""
         words, running = begun
-        try:
-            status = running.finish(deadline)
+        try:  # of two that began together, the second may have ended while the first was waited for
+            status = running.finish(max(MOMENT, running.began + running.seconds - time.monotonic()))
         except AssertionError as error:
-            raise Fault(f"devport {' '.join(words)}: no answer within {deadline:g} s\n{error}") from None
+            said = f"devport {' '.join(words)}: no answer within {running.seconds:g} s\n{error}"
+            raise Fault(said) from None
         answer = Answer(words, running, status, time.monotonic() - running.began)
         self.devport.running.remove(running)
         for name in ("out", "err"):
@@ -147,9 +155,9 @@ class World:
                 raise Fault(f"a traceback: {answer}\n{data.decode(errors='replace')}")
         return answer
 
-    def call(self, *words, deadline=PATIENT, **options):
+    def call(self, *words, **options):
         """Both."""
-        return self.end(self.begin(words, **options), deadline)
+        return self.end(self.begin(words, **options))
 
     # who is who
 
@@ -188,6 +196,7 @@ class World:
         """Begin a run in the foreground, if none is there."""
         if self.foreground is None:
             self.foreground = Foreground(self, words, terminal)
+            self.fronts.append(self.foreground)
 
     def ended_run(self, deadline=PATIENT):
         """Wait for the end of the foreground run: its Answer."""
@@ -203,7 +212,6 @@ class World:
         except AssertionError:
             raise Fault(f"the run {run.words} does not end\n{run.running.shown()}") from None
         run.close()
-        self.past.append(run)
         self.foreground = None
         if b"Traceback" in run.running.everything():
             raise Fault(f"a traceback of the foreground run:\n{run.running.shown()}")
@@ -212,24 +220,24 @@ class World:
     def stall(self):
         """Nobody reads the foreground run from now on."""
         if self.foreground and not self.foreground.stalled:
-            self.foreground.stalled = True
+            self.foreground.stalls.append(Span())
             self.foreground.reading.clear()
-            self.stalls.append([time.monotonic(), None])
 
     def go_on(self):
         """Somebody reads again."""
         if self.foreground and self.foreground.stalled:
-            self.foreground.stalled = False
+            self.foreground.stalls[-1].close()
             self.foreground.reading.set()
-            self.stalls[-1][1] = time.monotonic()
 
     # faults
 
     def kill(self, pid, name=None, number=signal.SIGKILL):
         """Kill a supervisor: what it had not read yet is lost."""
         if pid is not None:
+            self.excuses.kills.append(Kill(time.monotonic(), name, pid))
+            if name and (hash_ := self.hash(name)):
+                self.excuses.saw(hash_, pid)
             procs.send(pid, number)
-            self.kills.append((time.monotonic(), name))
 
     def limit(self, pid, what, soft):
         """Another soft limit for a process that runs; None: as much as it may have."""
@@ -240,7 +248,7 @@ class World:
 
     def fill(self):
         """No room in the state folder, if that is a disk of its own."""
-        self.full.append([time.monotonic(), None])
+        self.lacking()
         with self.ballast.open("ab") as file, contextlib.suppress(OSError):
             while True:
                 os.write(file.fileno(), b"\0" * 65536)
@@ -251,13 +259,18 @@ class World:
     def empty(self):
         """Room again."""
         self.ballast.unlink(missing_ok=True)
-        if self.full and self.full[-1][1] is None:
-            self.full[-1][1] = time.monotonic()
+        for span in self.excuses.spans:
+            span.close()
 
-    @property
-    def is_full(self):
-        """Whether there is no room at present."""
-        return bool(self.full) and self.full[-1][1] is None
+    def lacking(self, pid=None):
+        """From now on a supervisor, or (None) all, have too little: until the Span is closed."""
+        for hash_ in self.hashes().values():
+            with contextlib.suppress(DevportError):
+                if (holder := held(self.store.lock_path(hash_))) and holder.mode == "background":
+                    self.excuses.saw(hash_, holder.pid)
+        span = Span(pid)
+        self.excuses.spans.append(span)
+        return span
 
     def said_in_windows(self):
         """What all windows show, but for the services' own lines."""
@@ -275,6 +288,7 @@ class World:
         if self.foreground:
             self.foreground.reading.set()
         self.empty()
+        self.logs.close()
         procs.kill_all(self.tag)
         if self.foreground:
             self.foreground.running.popen.wait(10)

@@ -6,12 +6,14 @@
 import contextlib
 import json
 import os
+import pathlib
 import random
 import re
 import shutil
 import signal
 import stat
 import subprocess
+import sys
 import threading
 import time
 
@@ -44,6 +46,21 @@ ALSO_REFUSED = [
     "#{x}",
     "a" * 64,
 ]
+
+
+KID = pathlib.Path(__file__).parents[1] / "drill" / "kid.py"
+
+
+def kid(machine, key):
+    """The words of a service that listens on its port, and notes whom of its other lives it meets."""
+    return [sys.executable, "-I", "-S", str(KID), str(machine.project), key, "binds=0"]
+
+
+def met(machine):
+    """The lives of `kid`s that met another one of theirs, or somebody on their port."""
+    lines = [line for path in machine.project.glob("*.journal") for line in path.read_text().splitlines()]
+    assert any(line.startswith("birth ") for line in lines)
+    return [line for line in lines if line.startswith(("overlap ", "nobind "))]
 
 
 def supervisors(machine):
@@ -122,7 +139,7 @@ def test_fifty_entries(machine):
 @pytest.mark.drill
 @pytest.mark.timeout(600)
 def test_random_interleavings(plain, tally):
-    """Whatever four users do to four services at once: one life each at most, no port twice (F60)."""
+    """Whatever four users do to four services at once: never two lives of one, no port twice (F60)."""
     seed = random.randrange(10**6)
     steps = trials(8, 40)
     keys = [f"k{number}" for number in range(4)]
@@ -133,7 +150,7 @@ def test_random_interleavings(plain, tally):
         for _ in range(steps):
             key = dice.choice(keys)
             verb = dice.choice(["start", "start", "stop", "restart", "rm", "signal", "ls", "kill"])
-            words = {"start": ("start", "--no-tmux", "--key", key, "--", *argv("listener"))}.get(
+            words = {"start": ("start", "--no-tmux", "--key", key, "--", *kid(plain, key))}.get(
                 verb, (verb, key)
             )
             if verb == "kill":
@@ -177,6 +194,7 @@ def test_random_interleavings(plain, tally):
         plain.do("stop", *left)
         plain.do("rm", *left)
     plain.nothing_left()
+    assert met(plain) == [], seed
     # What a killed command was just writing is removed by a later one, in a minute.
     assert [name for name in os.listdir(plain.state / "services") if ".tmp-" not in name] == []
     tally(4 * steps)
@@ -186,7 +204,7 @@ def test_random_interleavings(plain, tally):
 @pytest.mark.timeout(600)
 def test_remove_and_start(plain, tally):
     """`rm` and `start` in turn, and at once: never two lives, and no record comes back (F54, G27)."""
-    command = argv("listener")
+    command = kid(plain, "web")
     rounds = trials(6, 40)
     for number in range(rounds):
         row = plain.start("web", command)
@@ -203,6 +221,7 @@ def test_remove_and_start(plain, tally):
         plain.nothing_left(3)
         assert os.listdir(plain.state / "services") == []
         plain.devport.running.clear()
+    assert met(plain) == []
     tally(rounds)
 
 
@@ -421,17 +440,69 @@ def test_disk_full_under_a_running_service(tiny):
     assert tiny.start("web", argv("signals"))["port"] == row["port"]
 
 
+def test_f53_disk_full_under_a_run(tiny):
+    """The same of a run in a terminal; what cannot be started is one line; with room it starts as ever."""
+    script = "echo $$ >>runs; echo ready; exec sleep 1000"
+    processes = {"web": {"exec": script, "restart": {"delay": 0.02}}}
+    tiny.devport.write("devport.yaml", json.dumps({"processes": processes}))
+    running = tiny.devport.start()
+    running.ready("web")
+    [path] = (tiny.state / "services").iterdir()
+    tiny.rewrite(path.stem, last_up="2020-01-01T00:00:00Z")  # so that there is something to write at its end
+    ballast = _fill(tiny.state)
+    before = json.loads(path.read_bytes())
+    procs.send(int((tiny.project / "runs").read_text()), signal.SIGKILL)
+    running.ready("web")
+
+    assert tiny.row("web")["restarts"] == 1
+    assert running.stop()[0] == 143
+    assert re.findall(rb"cannot write record of .*", running.errors) == [
+        b"cannot write record of web: No space left on device"
+    ]
+    assert json.loads(path.read_bytes()) == before
+    processes["new"] = {"exec": "touch started"}
+    tiny.devport.write("devport.yaml", json.dumps({"processes": processes}))
+    refused = tiny.refused("start")
+    assert refused.startswith("devport: cannot ")
+    assert refused.endswith("No space left on device\n")
+    assert refused.count("\n") == 1
+    assert not (tiny.project / "started").exists()
+    assert os.listdir(path.parent) == [path.name]
+    ballast.unlink()
+    running = tiny.devport.start("web")
+    running.ready("web")
+    assert tiny.row("web")["port"] == before["port"]
+    assert running.stop()[0] == 143
+
+
 def test_disk_full_of_output(tiny):
-    """A service that prints more than the disk holds is neither stopped nor stalled by its log."""
-    flood = 'echo ready; head -c 2000000 /dev/zero | tr "\\0" x; echo >"$1"; exec sleep 1000'
-    row = tiny.start("web", shell(flood, tiny.project / "done"))
+    """More output than the disk holds: the service goes on, it is said once, and logged again with room."""
+    script = (
+        "echo ready; while ! test -e flow; do sleep 0.05; done\n"
+        'head -c 2000000 /dev/zero | tr "\\0" x; echo; echo the flood is over\n'
+        "while ! test -e room; do sleep 0.05; done; echo room again; exec sleep 1000"
+    )
+    row = tiny.start("web", shell(script))
+    tiny.do("stop", "web")
+    (tiny.state / "ballast").write_bytes(b"x" * (64 << 10))
+    # As in a window: there it says what it cannot log.
+    words = [sys.executable, "-P", "-m", "devport", "supervise", row["hash"], os.fsencode(tiny.state).hex()]
+    running = tiny.devport.spawn(words)
+    running.expect(rb"ready")
+    tiny.reached(row["hash"], "ready")
+    (tiny.project / "flow").touch()
+    running.expect(rb"the flood is over")
 
-    def check():
-        assert (tiny.project / "done").exists()
-
-    eventually(check)
     assert tiny.row("web")["status"] == "running"
+    assert b"the flood is over" not in tiny.log(row["hash"])
+    (tiny.state / "ballast").unlink()
+    (tiny.project / "room").touch()
+    running.expect(rb"room again")
+    tiny.logged(row["hash"], rb"room again\s")
     assert tiny.do("stop", "web") == "web stopped\n"
+    running.finish()
+    notice = f"cannot write {tiny.state}/logs/{row['hash']}.log: No space left on device"
+    assert re.findall(rb"cannot write .*", running.output.replace(b"\r", b"")) == [notice.encode()]
     assert tiny.record(row["hash"])["port"] == row["port"]
 
 
@@ -639,13 +710,14 @@ def test_lookers_hinder_nobody(plain, tally):
     """While three `ls` look all the time, no start is told that the service runs already (F55, G31)."""
     plain.start("web", STAY)
     plain.do("stop", "web")
-    stop = threading.Event()
+    stop, looked = threading.Event(), []
 
     def look():
         while not stop.is_set():
-            subprocess.run(
-                [DEVPORT, "ls"], env=plain.environ, cwd=plain.project, capture_output=True, check=True
+            done = subprocess.run(
+                [DEVPORT, "ls"], env=plain.environ, cwd=plain.project, capture_output=True, check=False
             )
+            looked.append((done.returncode, done.stderr))
 
     lookers = [threading.Thread(target=look) for _ in range(3)]
     for looker in lookers:
@@ -660,6 +732,7 @@ def test_lookers_hinder_nobody(plain, tally):
         stop.set()
         for looker in lookers:
             looker.join()
+    assert set(looked) == {(0, b"")}
     tally(trials(8, 100))
 
 

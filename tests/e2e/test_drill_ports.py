@@ -7,13 +7,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import pytest
-from support import background, procs
+from support import background, frames, procs
 from support.background import argv, python
 from support.crowd import crowd
 from support.drill import trials
+from support.frames import told
 from support.procs import eventually
 
 from devport.context import Context
@@ -25,7 +27,7 @@ from devport.registry.record import Record, utc
 from devport.registry.register import register
 from devport.registry.store import Store
 
-plain = background.plain
+plain, frame = background.plain, frames.frame
 
 DAY = 86400.0
 
@@ -126,6 +128,43 @@ def test_f72_port_released_late(plain, way, tally):
     assert plain.do("rm", "web").endswith(f"port {row['port']} is free\n")
     assert procs.is_free(row["port"])
     tally(rounds)
+
+
+SHARED = """
+server = socket.socket()
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+server.bind(("127.0.0.1", int(os.environ["PORT"])))
+server.listen()
+mark("runs", os.getpid())
+signal.pause()
+"""
+
+
+def test_f72_port_that_somebody_else_has_still(frame):
+    """A stop is not over while the port is listened on, by whomever: here by this test, which shares it."""
+    frame.write({"web": {"exec": told(SHARED)}, "other": "exec sleep 1000"})
+    frame.up()
+    frame.marked("runs", 1)
+    port, ended = frame.row("web")["port"], []
+    stranger = socket.socket()
+    stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    stranger.bind(("127.0.0.1", port))
+    stranger.listen()
+
+    def end():
+        ended.append(time.monotonic())
+        stranger.close()
+
+    leave = threading.Timer(2, end)
+    leave.start()
+    try:
+        assert frame.do("stop", "web") == "web stopped\n"
+    finally:
+        after = time.monotonic()
+        leave.join()
+    assert after >= ended[0]
+    assert procs.is_free(port)
+    frame.down()
 
 
 # two users

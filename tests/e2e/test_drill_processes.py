@@ -7,10 +7,12 @@ import itertools
 import json
 import os
 import signal
+import statistics
 import time
 
 import pytest
 from support import background, frames, procs, tmux
+from support.asked import answer, holder
 from support.background import argv
 from support.drill import trials
 from support.frames import mark
@@ -102,7 +104,7 @@ def test_p10_orphan_rain(devport, tally):
 
 def test_p11_escapee(devport, tally):
     """A process that takes a new session and pid every 50, 5 or 1 ms is caught within the grace."""
-    count = trials(3, 90)  # 300 in the night
+    count = trials(3, 300)
     for number in range(count):
         devport.procfile(web=child("hopper", (50, 5, 1)[number % 3]), other="echo ready; exec sleep 1000")
         running = devport.start(*T)
@@ -121,23 +123,45 @@ def test_p11_escapee(devport, tally):
 
 
 def test_p12_stop_right_after_launch(devport, tally):
-    """TERM at any moment of the first 300 ms: nothing survives, nothing hangs, the status says TERM (F10)."""
-    count = trials(16, 400)  # 40 in the catalogue's short column
+    """TERM at any moment until all is up: nothing survives, nothing hangs, the status says TERM (F10)."""
+    batches = trials(2, 50)  # of 8: 40 runs in the catalogue's short column
     entries = {"a": "sleep 1000; true", "b": child("forker", "setsid"), "c": "exec sleep 1000"}
-    for batch in range(count // 8):
-        began, waiting = time.monotonic(), []
-        for place in range(8):
-            folder = devport.project / f"p{place}"
-            devport.procfile(folder, **entries)
-            delay = (batch % 5 + 5 * place) * 0.3 / 40
-            waiting.append((time.monotonic() - began + delay, devport.start("-t", "2", cwd=folder)))
-        for due, running in sorted(waiting, key=lambda pair: pair[0]):
-            procs.elapse(max(0.0, began + due - time.monotonic()))
+    folders = [devport.project / f"p{place}" for place in range(8)]
+    for folder in folders:
+        devport.procfile(folder, **entries)
+    usual = _until_started(devport, folders)
+    begun = done = 0
+    while done < batches or not begun:
+        late = max(0, done + 1 - batches)  # once more, and later, where it is slower than it was
+        waiting = []
+        for place, folder in enumerate(folders):
+            delay = max(0.3, 1.5 * usual) * (done % 25 / 200 + place / 8 + late)
+            waiting.append((time.monotonic() + delay, devport.start("-t", "2", cwd=folder)))
+        for due, running in waiting:
+            procs.elapse(max(0.0, due - time.monotonic()))
             running.send(signal.SIGTERM)
-        # Before Python has come up there is no handler, and the kernel does it: a shell shows 143 as well.
-        assert {running.finish() for _, running in waiting} <= {143, -15}
+        for _, running in waiting:
+            status, started = running.finish(), b" started " in running.output
+            # Before Python has come up there is no handler, and the kernel does it: a shell shows the same.
+            assert status in ({143} if started else {143, -signal.SIGTERM}), f"{status}\n{running.shown()}"
+            begun += started
         procs.gone(devport.tag)
-    tally(count)
+        done += 1
+        assert late < 10, "no run came as far as its services"
+    tally(done * 8)
+
+
+def _until_started(devport, folders):
+    """Seconds that a run beside such others takes until its first service is started."""
+    began = time.monotonic()
+    several = [devport.start(*T, cwd=folder) for folder in folders]
+    took = []
+    for running in several:
+        running.expect(rb" started ")
+        took.append(time.monotonic() - began)
+    for running in several:
+        assert running.stop()[0] == 143
+    return statistics.median(took)
 
 
 FLOODS = [
@@ -149,7 +173,7 @@ FLOODS = [
 
 def test_p13_signals_in_a_row(devport, tally):
     """A TERM behind other signals, one or a thousand, ends the run (F26)."""
-    count = trials(3, 200)  # 20 each in the catalogue's short column
+    count = trials(3, 200 * len(FLOODS))  # of each; 20 in the catalogue's short column
     deaf = "trap '' USR1; "  # which are handed on
     ready = f"{deaf}echo ready"
     devport.procfile(web=f"{ready}; while :; do sleep 1000; done", other=f"{ready}; exec sleep 1000")
@@ -175,8 +199,9 @@ def test_p13_each_signal_in_the_background(plain, tally):
         signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT, signal.SIGCHLD, signal.SIGWINCH, signal.SIGURG,
         signal.SIGPIPE, signal.SIGXFSZ, signal.SIGSTOP, signal.SIGTTIN, signal.SIGTTOU,
     }  # fmt: skip
-    some = (signal.SIGSEGV, signal.SIGUSR2)  # all of them in `make drill`
-    numbers = [number for number in signal.Signals if number < 32 and (trials(0, 1) or number in some)]
+    some = (signal.SIGSEGV, signal.SIGUSR2)
+    every = [number for number in signal.Signals if number < 32]
+    numbers = trials(some, every * 6)  # 200 in the night, of all
     for number in numbers:
         row = plain.start("web", argv("forker", "setsid"), *T)
         plain.logged(row["hash"], rb"ready \d+")
@@ -202,16 +227,30 @@ STATES = {
     "running": {"exec": f"{mark('running')}; exec sleep 1000"},
     "stopping": {"exec": f"trap '' TERM; {mark('stopping')}; while :; do sleep 1000; done"},
     "backoff": {"exec": f"{mark('backoff')}; exit 3", "restart": {"delay": 30, "max-delay": 30}},
-    "fatal": {"exec": f"{mark('fatal')}; exit 3", "restart": "never"},
+    "brief": {"exec": f"{mark('brief')}; exit 3", "restart": {"max": None, "delay": 0.5, "max-delay": 0.5}},
+    "ended": {"exec": f"{mark('ended')}; exit 3", "restart": "never"},
+    "fatal": {"exec": f"{mark('fatal')}; exit 3", "restart": {"max": 1, "delay": 0.1}},
     "waiting": {"exec": mark("waiting"), "after": ["devenv:processes:starting@ready"]},
-    "hook": {"exec": f"{mark('hook')}; exec sleep 1000", "stop": {"exec": "sleep 1000"}},
+    "hook": {"exec": f"{mark('hook')}; exec sleep 1000"},
 }
-RESTING = {"backoff", "fatal", "waiting"}
+REACHED = {
+    "running": "ready",
+    "stopping": "ready",
+    "ended": "exited",
+    "fatal": "failed",
+    "backoff": "backoff",
+    "brief": "backoff",
+}
+RESTING = {"backoff", "brief", "ended", "fatal", "waiting"}
+DEAF = {"stopping": 1.5, "hook": GRACE}  # the grace of those that do not end before it is over
+PATIENT = 20.0
+"""The grace of all others: who waits it out where no process is, or one that obeys, is seen."""
+PAUSE = 1.0  # twice the brief backoff
 
 
 def test_p14_stop_in_each_state(window, tally):
     """Stopped in any state: at once where no process is, else within the grace; nothing starts again."""
-    _stops(window, trials(1, 15), tally)  # 3 and 50 in the catalogue; each is 8 stops
+    _stops(window, trials(1, 15), tally)  # 3 and 50 in the catalogue; each is 10 stops
 
 
 @pytest.mark.drill_only
@@ -221,38 +260,52 @@ def test_p14_stop_in_each_state_in_the_background(back, tally):
 
 
 def _stops(frame, count, tally):
-    processes = {name: {"stop": {"timeout": GRACE}, **one} for name, one in STATES.items()}
+    processes = {name: {**one, "stop": {"timeout": DEAF.get(name, PATIENT)}} for name, one in STATES.items()}
     processes["hook"]["stop"] = {"exec": "sleep 1000", "timeout": GRACE}
-    frame.write(processes)
+    frame.write({**processes, "other": {"exec": "exec sleep 1000"}})  # which keeps the run going
     for _ in range(count):
         frame.up()
         for name in processes.keys() - {"waiting"}:
             frame.marked(name, 1)
-        for name, state in (
-            ("backoff", "backoff"),
-            ("running", "ready"),
-            ("stopping", "ready"),
-            ("fatal", "exited"),
-        ):
+        for name, state in REACHED.items():
             frame.reached(name, state)
         for name in sorted(processes, key=lambda name: name not in RESTING):
-            began = time.monotonic()
-            frame.machine.call("stop", name)
-            limit = 0.3 if name in RESTING else GRACE * (2 if name == "hook" else 1)
-            assert time.monotonic() - began < limit + LATE, name
-            assert frame.row(name)["status"] != "running" or name == "fatal", name
-        frame.down()
+            _stop(frame, name)
+        marks = {name: frame.marks(name) for name in processes}
+        procs.elapse(PAUSE)
+        assert {name: frame.marks(name) for name in processes} == marks, "started again"
         for name in processes:
-            assert len(frame.marks(name)) == (name != "waiting"), name
+            assert frame.row(name)["state"] in {"stopped", "exited", "failed"}, name
+        frame.down()
+        for name, lives in marks.items():
+            if name != "brief":
+                assert len(lives) == {"waiting": 0, "fatal": 2}.get(name, 1), name
             (frame.devport.project / name).unlink(missing_ok=True)
     tally(count * len(processes))
 
 
+def _stop(frame, name):
+    """Stop one service, which is to be over in time."""
+    if name == "brief":
+        frame.marked(name, len(frame.marks(name)) + 1)  # from now on it is, for half a second
+    first = frame.devport.spawn([DEVPORT, "stop", name]) if name == "stopping" else None
+    if first:
+        frame.reached(name, "stopping")
+    began = time.monotonic()
+    assert frame.machine.call("stop", name).status == 0, name
+    seconds = time.monotonic() - began
+    grace = 0.3 if name in RESTING else DEAF.get(name, GRACE) * (2 if name == "hook" else 1)
+    assert seconds < grace + LATE, name
+    assert frame.row(name)["status"] != "running", name
+    if first:
+        assert first.finish() == 0
+
+
 def test_p15_second_interrupt(devport, tally):
     """The second Ctrl-C ends everything within half a second, whatever the grace (F12)."""
-    count = trials(2, 100)  # 5 in the catalogue's short column
+    count = trials(5, 100)
     devport.procfile(web=child("stubborn"), daemon=child("forker", "setsid", "stubborn"))
-    quickest = LATE
+    took = []
     for _ in range(count):
         running = devport.start("-t", "60")
         running.ready("web", "daemon")
@@ -263,38 +316,50 @@ def test_p15_second_interrupt(devport, tally):
 
         assert status == 130
         assert seconds < LATE
-        quickest = min(quickest, seconds)
+        took.append(seconds)
         assert procs.tree(devport.tag) == []
-    assert quickest < 0.5
+    print(f"P15: median {statistics.median(took):.3f} s, longest {max(took):.3f} s")
+    assert statistics.median(took) < 0.5
     tally(count)
 
 
 def test_p16_suspended_and_continued(devport, tally):
     """Suspended, or kept from running by SIGSTOP: no grace runs out, nobody is killed (F22, F63)."""
-    count, pause = trials((1, 2), (10, 15))
+    batches, width, pause = trials((1, 2, 2), (4, 5, 15))
     slow = "trap 'echo stopping; for i in 1 2 3 4 5; do sleep 0.1; done; echo clean end; exit 0' TERM"
-    devport.procfile(web=f"{slow}; echo ready; while :; do sleep 0.05; done", other=child("forker", "setsid"))
-    for number in range(count):
-        running = devport.start("-t", "1.5", terminal=(80, 24))
-        running.expect_all(rb"web.*ready", rb"other.*ready")
-        supervisor = running.supervisor
-        running.send(signal.SIGTERM)
-        running.expect(rb"web.*stopping")
-        victim, how = ((supervisor, signal.SIGSTOP), (running.pid, signal.SIGTSTP))[number % 2]
-        os.kill(victim, how)
-
-        def suspended(supervisor=supervisor):
-            assert procs.process(supervisor).state == "T"
-
-        eventually(suspended)
+    slow += "; echo ready; while :; do sleep 0.05; done"
+    for _ in range(batches):
+        runs = []
+        for number in range(width):
+            folder = devport.project / f"p{number}"
+            devport.procfile(folder, web=slow, other=child("forker", "setsid"))
+            runs.append(devport.start("-t", "1.5", terminal=(80, 24), cwd=folder))
+        for running in runs:
+            running.expect_all(rb"web.*ready", rb"other.*ready")
+        supervisors = [running.supervisor for running in runs]
+        for number, (running, supervisor) in enumerate(zip(runs, supervisors, strict=True)):
+            running.send(signal.SIGTERM)
+            running.expect(rb"web.*stopping")
+            if number % 2:
+                os.kill(running.pid, signal.SIGTSTP)
+            else:
+                os.kill(supervisor, signal.SIGSTOP)
+            eventually(lambda pid=supervisor: is_suspended(pid))
         procs.elapse(pause)
-        os.kill(running.pid, signal.SIGCONT)
-        procs.send(supervisor, signal.SIGCONT)
+        for running, supervisor in zip(runs, supervisors, strict=True):
+            is_suspended(supervisor)
+            os.kill(running.pid, signal.SIGCONT)
+            procs.send(supervisor, signal.SIGCONT)
+        for running in runs:
+            assert running.finish() == 143
+            assert b"clean end" in running.output
+            assert b"did not stop" not in running.output
+    tally(batches * width)
 
-        assert running.finish() == 143
-        assert b"clean end" in running.output
-        assert b"did not stop" not in running.output
-    tally(count)
+
+def is_suspended(pid):
+    """It is stopped."""
+    assert procs.process(pid).state == "T"
 
 
 def test_p17_stalled_reader(devport, tally):
@@ -308,14 +373,15 @@ def test_p17_stalled_reader(devport, tally):
         running = devport.start(*T, stdout=out)
         running.services(2)
         procs.idle(devport.tag)
-        began = time.monotonic()
+        supervisor = holder(devport, "web")
+        answered = [answer(supervisor) for _ in range(9)]
         rows = json.loads(devport.call("ls", "--json").output)
-        answered = time.monotonic() - began
         memory = procs.peak_memory(running.supervisor)
         status, seconds = running.stop()
 
         assert {row["status"] for row in rows} == {"running"}
-        assert answered < 0.2 + LATE
+        assert statistics.median(answered) < 0.2
+        assert max(answered) < 0.2 + LATE
         assert status == 143
         assert seconds < GRACE + 2 + LATE
         assert memory < 64 << 20
@@ -341,7 +407,9 @@ def test_p18_reader_vanishes(devport, reader, tally):
             os.close(running.stall())
             if reader == "terminal":
                 devport.close(running.keyboard)
+            began = time.monotonic()
             assert running.finish() in {141, 129}
+            assert running.ended - began < GRACE + LATE
             assert b"Traceback" not in running.errors
         procs.gone(devport.tag, GRACE + LATE)
     tally(count)
@@ -390,43 +458,52 @@ def test_p38_restarts_in_the_background(back, tally):
     _restarts(back, 3, tally)  # 10 in the night: 42 supervisors each
 
 
+def test_p38_waits(window, tally):
+    """Each of them alone: half of its waits (0.1, 0.2, 0.4, 0.4 s) are right to 50 ms (F83)."""
+    cells = [(policy, cause) for policy in POLICIES for cause in CAUSES if _again(policy, cause) > 1]
+    for policy, cause in trials([("always", "three")], cells):
+        for turn in reversed(range(3)):  # other tests may have the machine
+            late = _alone(window, policy, cause)
+            assert all(-0.01 < one < LATE for one in late), (policy, cause, late)
+            if statistics.median(late) < TOLERANCE:
+                break
+            assert turn, (policy, cause, late)
+    tally(trials(1, len(cells)))
+
+
+def _cell(name, policy, cause):
+    # The wait runs from the end, which the next life's beginning is behind.
+    return {
+        "exec": f"echo $(date +%s.%N) >>{name}; {CAUSES[cause]}",
+        "restart": {**POLICIES[policy], "delay": 0.1, "max-delay": 0.4},
+        **({"ready": {"exec": "false", "timeout": 0.1}} if cause == "late" else {}),
+    }
+
+
 def _restarts(frame, count, tally):
-    processes = {}
-    for policy, rule in POLICIES.items():
-        for cause, script in CAUSES.items():
-            name = f"{policy}-{cause}"
-            # The wait runs from the end, which the next life's beginning is behind.
-            processes[name] = {
-                "exec": f"echo $(date +%s.%N) >>{name}; {script}",
-                "restart": {**rule, "delay": 0.1, "max-delay": 0.4},
-                **({"ready": {"exec": "false", "timeout": 0.1}} if cause == "late" else {}),
-            }
+    processes = {f"{one}-{two}": _cell(f"{one}-{two}", one, two) for one in POLICIES for two in CAUSES}
     processes["other"] = {"exec": "exec sleep 1000"}
     for _ in range(count):
-        _timeline(frame)
         _one_table(frame, processes)
     tally(count * len(POLICIES) * len(CAUSES))
 
 
-def _late(times, extra=0.0):
+def _late(times, cause):
     """By how many seconds each life of a service came later than its policy says."""
     pairs = zip(itertools.pairwise(times), DELAYS, strict=False)
+    extra = 0.1 if cause == "late" else 0.0
     return [second - first - delay - extra for (first, second), delay in pairs]
 
 
-def _timeline(frame):
-    """One service alone: 0.1, 0.2, 0.4, 0.4 s; to 50 ms, in one of ten tries on a busy machine."""
-    rule = {"on": "always", "max": None, "delay": 0.1, "max-delay": 0.4}
-    frame.write({"web": {"exec": "echo $(date +%s.%N) >>alone; exit 3", "restart": rule}})
-    for _ in range(10):
-        frame.up()
-        late = _late([float(line) for line in frame.marked("alone", 5)])
-        frame.down()
-        (frame.devport.project / "alone").unlink()
-        assert min(late) > -0.01, late
-        if min(late) < TOLERANCE:
-            return
-    raise AssertionError(late)
+def _alone(frame, policy, cause):
+    """By how many seconds the lives of one service were late, when it is all there is."""
+    frame.write({"web": _cell("alone", policy, cause), "other": {"exec": "exec sleep 1000"}})
+    frame.up()
+    wanted = _again(policy, cause)
+    times = [float(line) for line in frame.marked("alone", wanted)][:wanted]
+    frame.down()
+    (frame.devport.project / "alone").unlink()
+    return _late(times, cause)
 
 
 def _one_table(frame, processes):
@@ -436,7 +513,7 @@ def _one_table(frame, processes):
         policy, _, cause = name.rpartition("-")
         wanted = _again(policy, cause)
         times = [float(line) for line in frame.marked(name, wanted)][:wanted]
-        late = _late(times, 0.1 if cause == "late" else 0.0)
+        late = _late(times, cause)
         assert all(-0.01 < one < LATE for one in late), (name, late)
     rows = frame.machine.ls()
     frame.down()

@@ -230,15 +230,23 @@ KINDS = frames.FRAMES if is_long() else frames.FRAMES[1:]
 
 
 @pytest.fixture
-def jumpy(devport, tmp_path, monkeypatch):
+def beginning(devport, tmp_path, monkeypatch):
+    """From its call on every devport of this test begins with that code."""
+
+    def begin(code):
+        first = control.text_of("devport/__init__.py").splitlines()[0]
+        made = control.environment(tmp_path / "venv", ("devport/__init__.py", first, code + first))
+        monkeypatch.setattr(running, "DEVPORT", str(made.with_name("devport")))
+        monkeypatch.setitem(devport.environ, "PYTHONSAFEPATH", "1")
+
+    return begin
+
+
+@pytest.fixture
+def jumpy(beginning, tmp_path):
     """Lets the time of day of every devport of this test jump: by so many seconds, or back and forth."""
     clock = tmp_path / "clock"
-    first = control.text_of("devport/__init__.py").splitlines()[0]
-    changed = JUMPY.format(path=str(clock)) + first
-    made = control.environment(tmp_path / "venv", ("devport/__init__.py", first, changed))
-    monkeypatch.setattr(running, "DEVPORT", str(made.with_name("devport")))
-    monkeypatch.setattr(frames, "DEVPORT", str(made.with_name("devport")), raising=False)
-    monkeypatch.setitem(devport.environ, "PYTHONSAFEPATH", "1")
+    beginning(JUMPY.format(path=str(clock)))
 
     def jump(by):
         new = clock.with_suffix(".new")
@@ -292,6 +300,39 @@ def test_p37_clock_jumps(devport, jumpy, kind, tally):
     finally:
         next(frame_, None)
     tally(len(jumps))
+
+
+# no locks
+
+NO_LOCKS = """
+import errno, fcntl, os
+def _refuse(*_): raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+fcntl.flock = _refuse
+"""
+
+
+def test_f61_no_locks_on_the_disk_of_the_state(plain, beginning):
+    """No command starts, stops or removes anything where nobody can be kept out: a line with the way out."""
+    plain.devport.procfile(web="touch started; exec sleep 1000")
+    plain.start("old", argv("signals"))
+    plain.do("stop", "old")
+    beginning(NO_LOCKS)
+    command = ("--", "sleep", "1000")
+    for words in (
+        ("start",),
+        ("start", "-d", *plain.flags),
+        ("start", *plain.flags, "--key", "new", *command),
+        ("run", "web"),
+        ("stop", "old"),
+        ("restart", "old"),
+        ("rm", "old"),
+    ):
+        said = plain.refused(*words)
+        assert said.endswith("its file system has no locks (DEVPORT_HOME names another place)\n"), words
+        assert said.count("\n") == 1, words
+    assert {name: row["status"] for name, row in plain.ls().items()} == {"old": "unknown"}
+    assert not (plain.project / "started").exists()
+    assert plain.left() == []
 
 
 # descriptors

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import signal
 import sys
 
 import pytest
@@ -191,22 +192,34 @@ KEYS = ("web", "web-admin", "we", "devport", "devport-ui", "0", "1")
 
 @pytest.mark.timeout(600)
 def test_f86_random_operations(windowed, tally):
-    """Random commands on services whose names are prefixes, numbers, the session's: each hits its own."""
+    """Random commands on services whose names are prefixes, numbers, the session's: each hits its own.
+
+    The window of one that was killed stays, and is closed by the next start or by `rm`.
+    """
     chance = random.Random(86)
     windowed.tmux(*users_windows("devport"))
     windowed.tmux("new-session", "-d", "-s", "devport-old", "-n", "web", "sleep", "1000")
     form = "#{session_name} #{window_id} #{pane_pid} #{window_name}"
     theirs = set(windowed.opened(form))
-    before, lives, total = {}, dict.fromkeys(KEYS, 0), trials(12, 200)
+    before, dead, lives, total = {}, {}, dict.fromkeys(KEYS, 0), trials(20, 200)
     for _ in range(total):
         key, verb = chance.choice(KEYS), "start"
         others = {name: _life(row) for name, row in before.items() if name != key}
-        if key not in before:
-            hash_ = windowed.start(key, argv("signals"))["hash"]
+        if key in dead:
+            verb = chance.choice(["start", "restart", "rm"])
+        elif key in before:
+            verb = chance.choice(["stop", "restart", "rm", "signal", "kill", "kill"])
+        if verb == "start":
+            hash_ = windowed.start(key, argv("signals"), "--restart", "never")["hash"]
+        elif verb == "kill":
+            dead[key] = before[key]
+            procs.send(before[key]["pid"], signal.SIGKILL)
+            windowed.ended(before[key]["hash"])
         else:
-            hash_ = before[key]["hash"]
-            verb = chance.choice(["stop", "restart", "rm", "signal"])
+            hash_ = (before.get(key) or dead[key])["hash"]
             windowed.do(verb, *(("-s", "USR1") if verb == "signal" else ()), key)
+        if verb != "kill":
+            dead.pop(key, None)
         if verb in {"start", "restart"}:  # it would end of a signal before
             lives[key] += 1
             windowed.logged(hash_, rb"ready", lives[key])
@@ -215,7 +228,7 @@ def test_f86_random_operations(windowed, tally):
         after = windowed.ls("--active")
 
         assert {name: _life(row) for name, row in after.items() if name != key} == others, (verb, key)
-        eventually(lambda after=after: _windows(windowed, form, theirs, after))
+        eventually(lambda after=after: _windows(windowed, form, theirs, [*after.values(), *dead.values()]))
         before = after
     tally(total)
 
@@ -225,8 +238,8 @@ def _life(row):
 
 
 def _windows(windowed, form, theirs, rows):
-    """The user's windows are as they were; beside them are those of the services that run."""
+    """The user's windows are as they were; beside them are those of `rows`."""
     now = set(windowed.opened(form))
     assert theirs <= now
     ours = sorted(re.search(r" (@\d+) ", line)[1] for line in now - theirs)
-    assert ours == sorted(row["window"] for row in rows.values())
+    assert ours == sorted(row["window"] for row in rows)

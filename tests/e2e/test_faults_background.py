@@ -15,7 +15,7 @@ from support import background, frames, procs
 from support.background import argv, python, shell
 from support.drill import trials
 from support.procs import eventually
-from support.running import CHILDREN, LATE, child
+from support.running import CHILDREN, DEVPORT, LATE, child
 
 machine, windowed, plain = background.machine, background.windowed, background.plain
 frame = frames.frame
@@ -90,15 +90,45 @@ def test_f03_each_life_has_its_port(frame):
     assert frame.marks("failed") == []
 
 
+def test_f04_listener_that_survives_both(plain):
+    """Both of devport's processes are killed and a listener stays: it is named, and has to go first."""
+    command = argv("listener", "shared")
+    row = plain.start("web", command)
+    survivor = int(plain.logged(row["hash"], rb"shared with (\d+)")[1])
+    guardian = plain.guardian(row["hash"])
+    os.kill(guardian, signal.SIGSTOP)
+    os.kill(row["supervisor"], signal.SIGKILL)
+    os.kill(guardian, signal.SIGKILL)
+
+    def alone():
+        assert [one.pid for one in plain.left()] == [survivor]
+
+    eventually(alone)
+    again = plain.start("web", command, status=1)
+    assert f"its port {row['port']} is in use by " in again["error"]
+    assert f"(pid {survivor}, user " in again["error"]
+    assert procs.children(again["supervisor"]) == []
+    assert procs.is_alive(survivor)
+    procs.send(survivor, signal.SIGKILL)
+    plain.logged(row["hash"], rb"shared with", 2)
+    assert b"cannot bind" not in plain.log(row["hash"])
+    plain.do("stop", "web")
+    plain.nothing_left()
+
+
 def test_f06_orphans_are_reaped(plain):
-    """Zombies of adopted orphans do not pile up."""
-    row = plain.start("web", argv("orphans", trials(100, 1000)))
+    """Orphans are adopted; those that end at once are reaped at once, the others when they end."""
+    count = trials(100, 1000)
+    os.mkfifo(plain.project / "gate")
+    row = plain.start("web", argv("orphans", count, "gate"))
     plain.logged(row["hash"], rb"ready")
 
-    def check():
-        assert len(procs.children(row["supervisor"])) == 1
+    def has(number):
+        assert len(procs.children(row["supervisor"])) == number
 
-    eventually(check, 5)
+    eventually(lambda: has(1 + count // 2))
+    with open(plain.project / "gate", "wb"):
+        eventually(lambda: has(1))
 
 
 @pytest.mark.parametrize("code", [0, 42])
@@ -150,7 +180,7 @@ def test_f14_unkillable_process(plain):
 
 
 def test_f15_pid_of_somebody_else(plain):
-    """A record and a lock file that name an innocent process: no verb touches it."""
+    """A record and a free lock that name an innocent process: no verb touches it (a held one: P28)."""
     command = argv("signals")
     for number in range(trials(4, 100)):
         verb = ("stop", "restart", "signal", "rm")[number % 4]
@@ -163,11 +193,18 @@ def test_f15_pid_of_somebody_else(plain):
         lock.write_text(json.dumps({**holder, "pid": innocent.pid}) + "\n")
         run = {**plain.record(row["hash"])["run"], "pid": innocent.pid}
         plain.rewrite(row["hash"], run=run, state="ready")
-        plain.call(verb, "web")
-
-        assert plain.call("stop", "web").status in {0, 3}
-        assert innocent.popen.poll() is None
+        unharmed(innocent, plain.devport.spawn([DEVPORT, verb, "web"]))
+        assert unharmed(innocent, plain.devport.spawn([DEVPORT, "stop", "web"])) in {0, 3}
         innocent.stop()
+
+
+def unharmed(innocent, command):
+    """The status of `command`, during which `innocent` has lived; both are Running."""
+    while command.popen.poll() is None:
+        assert innocent.popen.poll() is None  # in time: a dead one that is not reaped is a pid in use
+        command.read(0.02)
+    assert innocent.popen.poll() is None
+    return command.finish()
 
 
 def test_f17_statuses_in_the_record(plain):

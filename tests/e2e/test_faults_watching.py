@@ -25,7 +25,7 @@ def test_f84_own_doing(frame):
     frame.write({"web": {"exec": script, "watch": "src"}})
     frame.up()
     frame.marked("runs", 2)
-    frame.said("src/made.py")
+    frame.said("pauses watching src/made.py")
     frame.marked("runs", 4)
     procs.elapse(0.8)
     count = len(frame.marks("runs"))

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 import time
 
@@ -51,17 +52,29 @@ def test_f94_copy_mode(windowed):
 
 
 def test_f94_flow_control(windowed):
-    """Ctrl-S in the window: ten seconds later `ls`, `signal`, a restart and a stop still work."""
+    """Ctrl-S in the window holds the output until Ctrl-Q; `ls`, `signal`, a restart and a stop still work."""
     row = windowed.start("web", shell(LINES))
     windowed.logged(row["hash"], rb"line", 5)
     windowed.type(row["window"], "C-s")
+
+    def silent():
+        before = len(windowed.log(row["hash"]))
+        procs.elapse(0.3)
+        assert len(windowed.log(row["hash"])) == before
+
+    eventually(silent)
     end = time.monotonic() + trials(1, 10)
     while time.monotonic() < end:
         began = time.monotonic()
         assert windowed.row("web")["status"] == "running"
         assert windowed.do("signal", "-s", "CONT", "web")
         assert time.monotonic() - began < 5
+    silent()
+    windowed.type(row["window"], "C-q")
+    windowed.logged(row["hash"], rb"line", windowed.log(row["hash"]).count(b"line") + 5)
 
+    windowed.type(row["window"], "C-s")
+    eventually(silent)
     assert windowed.do("restart", "web") == "web restarted\n"
     assert windowed.do("stop", "web") == "web stopped\n"
     windowed.ended(row["hash"])
@@ -124,6 +137,33 @@ def test_f96_environment_is_removed(plain, tmp_path):
     assert plain.do("stop", "web") == "web stopped\n"
     assert b"Error" not in plain.log(row["hash"])
     plain.nothing_left()
+
+
+def test_f96_environment_is_removed_and_the_port_taken(plain, tmp_path):
+    """Who has the port of what is to restart is found out by what was loaded in time; then it restarts."""
+    python = control.environment(tmp_path / "venv")
+    words = ("start", *plain.flags, "--key", "web", "--", *argv("listener"))
+    done = plain.devport.spawn([python.with_name("devport"), *words])
+    assert done.finish() == 0, done.shown()
+    row = json.loads(done.output)
+    plain.logged(row["hash"], rb"ready")
+    removed(tmp_path / "venv")
+    os.kill(row["supervisor"], signal.SIGSTOP)
+    os.kill(row["pid"], signal.SIGKILL)
+
+    def is_free():
+        assert procs.is_free(row["port"])
+
+    eventually(is_free)
+    with socket.create_server(("127.0.0.1", row["port"])):
+        os.kill(row["supervisor"], signal.SIGCONT)
+
+        def is_said():
+            assert f"its port {row['port']} is in use by" in (plain.row("web")["error"] or "")
+
+        eventually(is_said)
+    plain.logged(row["hash"], rb"ready", 2)
+    assert plain.do("stop", "web") == "web stopped\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,4 +1,4 @@
-"""The failure catalogue of reliability.md, F74 to F79, through `devport start` and `start -d`.
+"""The failure catalogue of reliability.md, F30 and F74 to F79, through `devport start` and `start -d`.
 
 F63 and F80 to F82 are in test_faults_handed.py, F83 in test_scenarios_lives.py, F84 and F85 in
 test_faults_watching.py.
@@ -28,6 +28,57 @@ PYTHON = frames.python("").split(" -c ")[0]
 def port_of_nobody(frame):
     """A port that no service is given."""
     return frame.devport.ports.last
+
+
+# F30: back-pressure
+
+
+def test_f30_probes_and_watchdogs_while_nobody_reads(window):
+    """While the window takes nothing, a probe makes ready, pings keep a service, their end restarts it."""
+    code = (
+        "mark('runs', os.getpid())\n"
+        "say('READY=1')\n"
+        "while not os.path.exists('hang'): say('WATCHDOG=1'); time.sleep(0.05)\n"
+        "os.unlink('hang')\n"
+        "time.sleep(1000)\n"
+    )
+    window.write(
+        {
+            "web": {"exec": FOREVER, "ready": {"exec": "test -e go", "period": 0.1, "timeout": 60}},
+            "dog": {
+                "exec": told(code),
+                "ready": {"notify": True},
+                "watchdog": {"usec": 800_000},
+                "restart": {"delay": 0.02},
+            },
+            "flood": "while ! test -e flow; do sleep 0.05; done; exec yes",
+        }
+    )
+    window.up()
+    window.reached("dog", "ready")
+    unread = window.run.stall()
+    window.devport.write("flow", "")
+    flood = window.reached("flood", "ready")["pid"]
+
+    def blocked():
+        before = procs.cpu_seconds(flood)
+        assert procs.process(flood).command == "yes"
+        procs.elapse(0.2)
+        assert procs.cpu_seconds(flood) == before
+
+    eventually(blocked)
+    used = procs.cpu_seconds(flood)
+    assert window.row("web")["state"] == "starting"
+    window.devport.write("go", "")
+    window.reached("web", "ready")
+    procs.elapse(1)  # longer than its watchdog
+    assert len(window.marks("runs")) == 1
+    window.devport.write("hang", "")
+    window.marked("runs", 2)
+    assert window.reached("dog", "ready")["restarts"] == 1
+    assert procs.cpu_seconds(flood) == used
+    window.run.out = unread
+    window.down()
 
 
 # F74: readiness is this life's own
@@ -141,8 +192,13 @@ def test_f75_hostile_servers(window):
         lines = run.output[seen:].rpartition(b"\n")[0]
         seen += len(lines)
         late += [now - float(line.split()[-1]) for line in lines.splitlines() if b" ticker " in line]
-    rows = window.machine.ls()
 
+    def judged():
+        rows = window.machine.ls()
+        assert {rows[name]["not_ready"] for name in ("silent", "drip")} == {"no answer within 0.3 s"}
+        return rows
+
+    rows = eventually(judged)
     assert {name: rows[name]["state"] for name in HOSTILE} == {
         **dict.fromkeys(HOSTILE, "starting"),
         "body": "ready",  # 200 is an answer, however long its body is
@@ -180,9 +236,9 @@ def test_f76_probes_leave_nothing(frame, tally):
         nonlocal most
         most = max(most, len(sleepers()))
         counts.append(open_descriptors(supervisor))
-        assert len(frame.marks("asked")) >= times
+        assert len(frame.marks("asked")) >= before + times
 
-    times = trials(8, 120)
+    before, times = len(frame.marks("asked")), trials(8, 120)
     eventually(asked, 200)
     assert 1 <= most <= 3
     assert max(counts) - min(counts) <= 4  # of the one probe
@@ -228,6 +284,7 @@ def test_f78_hostile_notifier(frame):
         "import array\n"
         "address = os.environ['NOTIFY_SOCKET']\n"
         "say('READY=1')\n"
+        "while not os.path.exists('go'): time.sleep(0.01)\n"
         "null = os.open('/dev/null', os.O_RDONLY)\n"
         "passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [null, null]))]\n"
         "junk = [b'MAINPID=1', b'X' * 4000, bytes(range(256)) * 8, b'READY=', b'=\\n=\\n' * 900,"
@@ -251,9 +308,10 @@ def test_f78_hostile_notifier(frame):
     )
     frame.up()
     frame.reached("web", "ready")
-    frame.marked("sent", 1)
     supervisor = frame.supervisor("web")
     before = open_descriptors(supervisor)
+    frame.devport.write("go", "")
+    frame.marked("sent", 1)
     ticks = len(frame.marks("ticks"))
     frame.marked("sent", 4, 60)
 

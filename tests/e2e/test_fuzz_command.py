@@ -7,20 +7,20 @@ import os
 import pathlib
 import random
 import re
+import signal
 import socket
 import statistics
 import struct
 import subprocess
-import time
 
 import pytest
 from support import background, frames, mutants, procs
+from support.asked import answer, holder
 from support.drill import trials
 from support.mutants import blocks
 from support.running import DEVPORT, PATIENCE
 
-from devport.engine import client, unix
-from devport.registry.locks import held
+from devport.engine import client, request, unix
 from devport.registry.record import UnreadableError, from_json
 from devport.remote import Remote
 
@@ -29,7 +29,7 @@ AT_ONCE = 0.2
 SLEEPER = "exec sleep 1000"
 
 machine = background.plain
-pytestmark = pytest.mark.timeout(600)  # the long columns
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(600)]
 
 
 # files
@@ -60,6 +60,10 @@ REFUSED = {
     "two": b"processes: {web: x}\n---\nprocesses: {db: y}\n",
     "unpaired": b'processes: {web: {exec: "\\ud800"}}\n',
 }
+
+
+NO_LINE = "no (services|entries)|nothing in it can run here|it is (a|no) "
+"""Refusals of a file as a whole, which no line of it is to be blamed for."""
 
 
 def complaint(done, *, many=False):
@@ -123,7 +127,8 @@ def test_random_documents(devport, tally):
     for words, done in zip(commands, in_pool(devport, commands), strict=True):
         lines = complaint(done, many=words[0] == "import" or not words[-1].endswith(".yaml"))
         if done.returncode:
-            assert words[-1] in lines[-1], lines
+            file = re.escape(words[-1])
+            assert re.search(rf"{file}(: line |:)[1-9]|{file}: ({NO_LINE})", lines[-1]), lines
     tally(len(commands))
 
 
@@ -132,6 +137,8 @@ def test_random_documents(devport, tally):
 
 class Attacker:
     """Connections to the socket of `holder` that do what nobody should; the same ones for the same `seed`."""
+
+    LOGS = (b'{"id":1,"do":"logs","services":["web"],"follow":true}\n',)
 
     def __init__(self, holder, seed):
         self.path, self.chance, self.open = holder.socket, random.Random(seed), []
@@ -169,10 +176,7 @@ class Attacker:
             case "lines":
                 self.send(made, noise.replace(b"\0", b"\n"))
             case "requests":
-                for line in mutants.some(
-                    [b'{"id":1,"do":"logs","services":["web"],"follow":true}\n'], str(noise), 20
-                ):
-                    self.send(made, line)
+                self.ask(made, mutants.some(self.LOGS, str(noise), 20))
             case "giant":
                 self.send(made, b"x" * (4 * client.LINE) + b"\n")
             case "endless":
@@ -189,6 +193,18 @@ class Attacker:
             case _:
                 self.send(made, b'{"do":"status"}\n' * 200)
 
+    def ask(self, made, lines):
+        """Send each of `lines`, and read what is said to them: nothing that devport did not foresee."""
+        made.settimeout(PATIENCE)
+        made.sendall(b"".join([*lines, b'\n{"id":"the end","do":"status"}\n']))
+        with made.makefile("rb") as stream:
+            for line in stream:
+                reply = json.loads(line)
+                foreseen(reply)
+                if reply.get("id") == "the end":
+                    return
+        raise AssertionError("it hung up")
+
     def close(self):
         """All of them are gone."""
         for made in self.open:
@@ -196,23 +212,14 @@ class Attacker:
         self.open.clear()
 
 
+def foreseen(reply):
+    """What a supervisor says is an answer or a refusal in words for people, not the text of an exception."""
+    error = reply.get("error", "")
+    assert not error.startswith("cannot answer"), error
+    assert error.isprintable(), error
+
+
 STRIKES = ("noise", "lines", "requests", "giant", "endless", "half", "deaf", "deep", "gone", "flood")
-
-
-def honest(holder):
-    """Seconds until a client that has just come has its answer."""
-    before = time.monotonic()
-    with Remote.connect(holder, PATIENCE) as remote:
-        assert remote.request("status")["ok"] is True
-    return time.monotonic() - before
-
-
-def holder_of(devport, name):
-    """Who runs the service called `name`."""
-    holders = (held(str(lock)) for lock in (devport.state / "locks").glob("*.lock"))
-    [found] = [holder for holder in holders if holder is not None and holder.name == name]
-    honest(found)  # from now on it listens
-    return found
 
 
 @pytest.fixture
@@ -221,7 +228,7 @@ def supervisor(devport):
     devport.procfile(web=f"echo ready; {SLEEPER}")
     running = devport.start()
     running.ready("web")
-    yield holder_of(devport, "web")
+    yield holder(devport, "web")
     assert running.stop()[0] == 143
     assert "Traceback" not in running.everything().decode(errors="replace")
 
@@ -230,16 +237,59 @@ def test_hostile_clients(supervisor, tally):
     """Noise, giants, lines without end, the half closed, the deaf: the next one is answered at once."""
     before = frames.open_descriptors(supervisor.pid)
     times = []
-    for number in range(trials(3, 60)):
+    for number in range(trials(3, 600)):
         with Attacker(supervisor, f"hostile {number}") as attacker:
             for kind in attacker.chance.sample(STRIKES, len(STRIKES)):
                 attacker.strike(kind)
-                times.append(honest(supervisor))
+                times.append(answer(supervisor))
     procs.eventually(lambda: no_more(frames.open_descriptors(supervisor.pid), before), PATIENCE)
 
     assert statistics.median(times) < AT_ONCE
     assert procs.peak_memory(supervisor.pid) < 100 << 20
     tally(len(times))
+
+
+WRONG = (
+    *(None, True, False, 0, -1, 1.5, 10**30, -(10**30), 1e300, [], {}, {"web": 1}),
+    *("", "x" * 500, "\ud800", "\0", "web\n", "ready", ["ready"], ["web", 3], [None], [[]], [{}]),
+    *(["web", "web"], ["\udcff"], ["x" * 500]),
+)
+"""Values that a field of a request is not meant to have; a few are fine somewhere."""
+FINE = (None, ["web", "web"])
+RIGHT = {"number": int(signal.SIGURG), "hash": "0123456789", "lines": 3, "state": "ready"}
+
+
+def wrong_requests():
+    """For each verb, each of its fields with each wrong value, and a field that is not one of its own."""
+    for do, extra in request.VERBS.items():
+        whole = {"id": 1, "do": do, "services": ["web"] if do in ("status", "logs", "wait") else []}
+        whole |= {name: RIGHT[name] for name in RIGHT if name in extra}
+        for field in ("id", "services", "do", *sorted(extra), "nope"):
+            for value in WRONG:
+                if do != "stop" or field != "services" or value not in FINE:  # the run would end
+                    yield {**whole, field: value}
+        yield {name: value for name, value in whole.items() if name == "do"} if do != "stop" else {}
+
+
+def test_fields_of_wrong_types(supervisor, tally):
+    """Every verb with a wrong value in every field: an answer or a refusal, and the service lives on."""
+    count = 0
+    requests = list(wrong_requests())
+    with Attacker(supervisor, "types") as attacker:
+        for begin in range(0, len(requests), 10):  # fewer than may be unanswered
+            lines = [mutants.as_json(one) + b"\n" for one in requests[begin : begin + 10]]
+            attacker.ask(attacker.connect(), lines)
+            attacker.close()
+            count += len(lines)
+    with Remote.connect(supervisor, PATIENCE) as remote:
+        procs.eventually(lambda: is_ready(remote), PATIENCE)  # after its last restart
+    tally(count)
+
+
+def is_ready(remote):
+    """The one service is."""
+    [row] = remote.request("status")["services"]
+    assert row["state"] == "ready", row
 
 
 def no_more(found, before):
@@ -250,15 +300,15 @@ def no_more(found, before):
 def test_thousands_of_connections(supervisor, tally):
     """Many that come and go, and more at once than there is room for: an honest client is heard."""
     before = frames.open_descriptors(supervisor.pid)
-    count = trials(1500, 20_000)
+    count = trials(1500, 100_000)
     for begin in range(0, count, 500):
         with Attacker(supervisor, begin) as attacker:
             for _ in range(500):
                 attacker.connect()
-        honest(supervisor)
+        answer(supervisor)
     procs.eventually(lambda: no_more(frames.open_descriptors(supervisor.pid), before), PATIENCE)
 
-    assert statistics.median(honest(supervisor) for _ in range(9)) < AT_ONCE
+    assert statistics.median(answer(supervisor) for _ in range(9)) < AT_ONCE
     tally(count)
 
 
@@ -286,11 +336,11 @@ def test_hostile_notifications(devport, tally):
     )
     running = devport.start()
     running.ready("web")
-    holder = holder_of(devport, "web")
+    asked = holder(devport, "web")
     [pid] = running.services(1)
     environ = pathlib.Path(f"/proc/{pid}/environ").read_bytes()
     path = re.search(rb"(?:^|\0)NOTIFY_SOCKET=([^\0]*)", environ)[1].decode()
-    before, chance, times = frames.open_descriptors(holder.pid), random.Random("notify"), []
+    before, chance, times = frames.open_descriptors(asked.pid), random.Random("notify"), []
     box = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     box.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
     box.settimeout(PATIENCE)
@@ -300,7 +350,7 @@ def test_hostile_notifications(devport, tally):
         b"MAINPID=1\nSTATUS=a\nWATCHDOG=1\nERRNO=x",
         b"EXTEND_TIMEOUT_USEC=1\nREADY=0\nRELOADING=1\n",
     )
-    count = trials(20, 500)
+    count = trials(20, 5000)
     for data in mutants.some(messages, "notify", count):
         for message in (data, chance.randbytes(chance.randint(0, 5000)), b"", b"STATUS=" + b"x" * (1 << 20)):
             with contextlib.suppress(OSError):  # EMSGSIZE, where the kernel takes no such message
@@ -310,8 +360,8 @@ def test_hostile_notifications(devport, tally):
                 [data[:100] or b"x"],
                 [(socket.SOL_SOCKET, socket.SCM_RIGHTS, many * null.to_bytes(4, "little"))],
             )
-        times.append(honest(holder))
-    with Remote.connect(holder, PATIENCE) as remote:
+        times.append(answer(asked))
+    with Remote.connect(asked, PATIENCE) as remote:
 
         def heard(text):
             [row] = remote.request("status")["services"]
@@ -322,7 +372,7 @@ def test_hostile_notifications(devport, tally):
         box.send(b"STATUS=" + b"x" * 100_000)  # too long, and so nothing of it is taken
         for _ in range(5):
             heard("still here")
-    procs.eventually(lambda: no_more(frames.open_descriptors(holder.pid), before), PATIENCE)
+    procs.eventually(lambda: no_more(frames.open_descriptors(asked.pid), before), PATIENCE)
     os.close(null)
     box.close()
 

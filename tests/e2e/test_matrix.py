@@ -12,6 +12,7 @@ import time
 
 import pytest
 from support import procs
+from support.asked import answer, holder
 from support.running import LATE, child
 
 GRACE = 1.0
@@ -24,7 +25,7 @@ QUIET_PAIR = {"web": child("signals"), "worker": "echo ready; exec sleep 1000"}
 @pytest.mark.parametrize("reader", ["pipe", "socket", "terminal"])
 @pytest.mark.parametrize("stubborn", [False, True], ids=["obedient", "stubborn"])
 def test_stalled_reader(devport, reader, stubborn):
-    """Nobody reads our output: TERM ends everything within the grace plus 2 s, in bounded memory."""
+    """Nobody reads our output: it answers, TERM ends all within the grace plus 2 s, in bounded memory."""
     trap = "trap '' TERM; " if stubborn else ""
     devport.procfile(
         a=f"{trap}yes aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", b=f"{trap}yes", c=trap + "yes c"
@@ -38,10 +39,12 @@ def test_stalled_reader(devport, reader, stubborn):
     devport.close(out)
     running.services(3)
     procs.idle(devport.tag)
+    answered = answer(holder(devport, "a"))
     memory = procs.peak_memory(running.supervisor)
 
     status, seconds = running.stop()
 
+    assert answered < 0.2 + LATE
     assert status == 143
     assert seconds < GRACE * stubborn + 2 + LATE
     assert memory < 64 << 20
@@ -355,8 +358,10 @@ def test_terminal_disappears(devport, controlling):
         running.expect(rb"tick")
         os.close(running.stall())
         devport.close(master)
+    began = time.monotonic()
 
     assert running.finish() in ({129, 141} if controlling else {141})
+    assert running.ended - began < GRACE + LATE
     assert b"Traceback" not in running.errors
     procs.gone(devport.tag)
 

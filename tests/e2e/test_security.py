@@ -1,17 +1,22 @@
 """Security (S01 to S40): what an untrusted folder may do, what others may, and links."""
 
+import copy
 import json
 import os
 import pathlib
 import shlex
 import shutil
 import socket
+import subprocess
 import sys
+import tempfile
 
 import pytest
-from support import background
+from support import background, procs
 from support.background import argv, variables
 from support.running import DEVPORT
+
+from devport.project import files
 
 windowed, plain = background.windowed, background.plain
 
@@ -105,6 +110,58 @@ def test_s33_an_env_file_is_for_services_alone(windowed):
     assert sorted(path.name for path in evil.iterdir()) == sorted([*PROGRAMS, "sitecustomize.py"])
 
 
+@pytest.mark.parametrize("manager", ["overmind", "hivemind", "honcho"])
+def test_s33_an_env_file_is_not_for_the_manager(devport, manager):
+    """`start --manager`: its services get all of a `.env`, and itself nothing of it that steers a program."""
+    names = ("PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH", "PYTHONPATH", "TMUX_TMPDIR", "HOME", "BASH_ENV")
+    out, lines = devport.folder / "out", devport.folder / "lines"
+    copy_it = f'for word; do case $word in */Procfile) /bin/cp "$word" {lines};; esac; done'
+    script = f"#!/bin/sh\n/usr/bin/env >{out}\n{copy_it}\n"
+    folder = devport.folder / "bin"
+    folder.mkdir()
+    devport.write(manager, script, folder).chmod(0o755)
+    devport.environ["PATH"] = f"{folder}:{devport.environ['PATH']}"
+    devport.write(".env", "".join(f"{name}=/evil\n" for name in (*names, "OVERMIND_SHELL", "MINE")))
+    devport.procfile(web="/usr/bin/env")
+    done = devport.call("start", "--manager", manager)
+    [line] = [line for line in lines.read_text().splitlines() if line.startswith("web:")]
+    given = {line.partition("=")[0] for line in out.read_text().splitlines() if "/evil" in line}
+
+    assert done.status == 0, done.shown()
+    assert given <= {"MINE"}
+    told = subprocess.run(
+        ["/bin/sh", "-c", line.removeprefix("web: ")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"MINE": "/evil"},
+    )
+
+    assert {f"{name}=/evil" for name in names} <= {*told.stdout.splitlines()}
+
+
+OWN_ENV_FILES = {
+    "process-compose": "PC_DISABLE_DOTENV",
+    "overmind": "OVERMIND_SKIP_ENV",
+    "hivemind": "HIVEMIND_SKIP_ENV",
+}
+
+
+@pytest.mark.parametrize("manager", OWN_ENV_FILES)
+def test_s33_no_manager_reads_an_env_file_by_itself(devport, manager):
+    """Those that would read the project's `.env` themselves are told not to."""
+    folder = devport.folder / "bin"
+    folder.mkdir()
+    devport.write(manager, "#!/bin/sh\nenv\n", folder).chmod(0o755)
+    devport.environ["PATH"] = f"{folder}:{devport.environ['PATH']}"
+    devport.write(".env", "LD_PRELOAD=/evil\n")
+    devport.procfile(web="true")
+    said = devport.call("start", "--manager", manager).output.decode()
+
+    assert f"{OWN_ENV_FILES[manager]}=1" in said.splitlines()
+    assert "/evil" not in said
+
+
 SHADOWS = (
     *(
         "json",
@@ -151,30 +208,93 @@ def test_s39_nothing_is_imported_from_the_folder(plain, how):
     assert not mark.exists(), mark.read_text()
 
 
+ROOT = os.geteuid()
+OTHERS = {
+    "tmp": (0o1777, ROOT, 0, True),
+    "world": (0o777, ROOT, 0, True),
+    "group": (0o775, ROOT, 0, True),
+    "sticky group": (0o1775, ROOT, 0, True),
+    "moved in": (0o755, ROOT, 0, False),
+    "container": (0o755, NOBODY, NOBODY, False),
+    "container, umask 002": (0o775, NOBODY, NOBODY, False),
+    "his group's": (0o775, NOBODY, 100, True),
+    "his, for all": (0o777, NOBODY, NOBODY, True),
+    "somebody third's": (0o755, 1234, 1234, True),
+}
+"""Mode, owner and group of the folder; whether root reads nobody's files there no more."""
+
+
 @root_only
-def test_s39_what_others_have_put_into_an_open_folder(devport):
-    """A Procfile, devport.yaml or .env of another user in a folder like /tmp is passed over, and told of."""
+@pytest.mark.parametrize("folder", OTHERS)
+def test_s39_what_others_have_put_into_an_open_folder(devport, folder):
+    """A Procfile, devport.yaml or .env of another user is passed over, and told of, unless it is named."""
+    mode, owner, group, refused = OTHERS[folder]
+    shared, deep = open_folder(devport, mode, owner, group)
+    devport.write("Procfile", "web: echo above\n", devport.folder)
+    above = devport.call("run", "web", cwd=deep)
+    os.chown(shared / "Procfile", os.geteuid(), -1)
+    own = devport.call("run", "env", cwd=deep)
+
+    assert (above.status, own.status) == (0, 0)
+    assert (b"Procfile is not read: it belongs to another user" in above.errors) == refused
+    assert above.output == (b"above\n" if refused else b"evil\n")
+    assert (b".env is not read: it belongs to another user" in own.errors) == refused
+    assert (b"EVIL=" in own.output) != refused
+
+
+def open_folder(devport, mode, owner, group):
+    """A folder with files of nobody's, and one far below it that is ours."""
     shared = devport.folder / "shared"
     deep = shared / "mine" / "deep"
     deep.mkdir(parents=True)
-    shared.chmod(0o1777)
-    for name in ("Procfile", "devport.yaml", ".env"):
-        path = devport.write(
-            name, {"Procfile": "web: echo evil\n", ".env": "PROCFILE=Procfile\n"}.get(name, "- x\n"), shared
-        )
-        os.chown(path, NOBODY, NOBODY)
+    shared.chmod(mode)
+    os.chown(shared, owner, group)
+    for name, text in {"Procfile": "web: echo evil\n", ".env": "PROCFILE=Procfile\nEVIL=1\n"}.items():
+        os.chown(devport.write(name, text, shared), NOBODY, NOBODY)
+    return shared, deep
+
+
+@root_only
+def test_s39_a_strangers_file_is_told_of_and_can_be_named(devport):
+    """There is no project then; -f is the user's own word."""
+    shared, deep = open_folder(devport, 0o1777, os.geteuid(), -1)
+    os.chown(devport.write("devport.yaml", "- x\n", shared), NOBODY, NOBODY)
     done = devport.call("start", cwd=deep)
     listed = devport.call("ls", cwd=deep)
     named = devport.call("check", "-f", str(shared / "Procfile"), cwd=deep)
     wanted = devport.call("check", cwd=deep, env={"PROCFILE": "Procfile"})
-    os.chown(shared / "Procfile", os.geteuid(), -1)
-    own = devport.call("run", "env", cwd=deep)
 
-    assert (done.status, listed.status, named.status, own.status) == (1, 0, 0, 0)
+    assert (done.status, listed.status, named.status, wanted.status) == (1, 0, 0, 1)
     assert b"Procfile is not read: it belongs to another user" in done.errors
     assert b"Procfile is not read: it belongs to another user" in wanted.errors
-    assert b".env is not read: it belongs to another user" in own.errors
-    assert b"PROCFILE=" not in own.output
+
+
+def test_s20_s12_what_check_lists(devport):
+    """Only there: what steers services in a `.env` that others can read, and sockets for other machines."""
+    listen = [{"name": f"n{number}", "address": host} for number, host in enumerate(("0.0.0.0", "::", "::1"))]
+    yaml = json.dumps({"processes": {"web": {"exec": "true", "listen": listen}}})
+    with tempfile.TemporaryDirectory(prefix="devport-", dir="/tmp") as name:  # pytest's is closed
+        folder = pathlib.Path(name)
+        devport.write("devport.yaml", yaml, folder)
+        devport.write(".env", "PATH=/bin:/usr/bin\nLD_PRELOAD=\nOTHER=secret\n", folder).chmod(0o644)
+        closed = devport.call("check", "--json", cwd=folder)
+        folder.chmod(0o755)
+        found = devport.call("check", cwd=folder)
+        (folder / ".env").chmod(0o600)
+        private = devport.call("check", cwd=folder)
+        env = devport.call("env", "web", cwd=folder)
+    said = [line.removeprefix("devport: warning: ") for line in found.errors.decode().splitlines()[1:]]
+
+    assert (found.status, closed.status, private.status, env.status) == (0, 0, 0, 0)
+    assert [line.partition(":")[0] for line in said[:3]] == [
+        ".env can be read by every user of this machine (chmod 600 changes that)",
+        "PATH is set by an env file",
+        "LD_PRELOAD is set by an env file",
+    ]
+    assert [line.partition("web: ")[2][:7] for line in said[3:]] == ["0.0.0.0", "[::]:${"]
+    assert json.loads(closed.output)["warnings"] == said[1:]
+    assert private.errors.decode().count("warning") == len(said) - 1
+    assert env.errors == b""
 
 
 # other users
@@ -200,6 +320,31 @@ def as_nobody(act, folder):
         text = said.read()
     os.waitpid(pid, 0)
     return text
+
+
+@root_only
+def test_s39_whose_files_a_user_reads(tmp_path):
+    """His own and root's; of others' only what his or root's folder holds, if nobody else writes there."""
+    cases = {
+        (0o755, 1234, 1234): True,
+        (0o755, 1234, NOBODY): False,
+        (0o1777, 0, 0): False,
+        (0o1777, 0, 1234): True,
+        (0o755, 0, 1234): False,
+        (0o755, NOBODY, 1234): False,
+        (0o775, NOBODY, 1234): True,
+    }
+    seen = {}
+    for number, (mode, folder, owner) in enumerate(cases):
+        path = tmp_path / str(number)
+        path.mkdir()
+        path.chmod(mode)
+        (path / "Procfile").touch()
+        os.chown(path, folder, folder)
+        os.chown(path / "Procfile", owner, owner)
+        seen[mode, folder, owner] = as_nobody(lambda: files.is_strangers("./Procfile"), path) == "True"
+
+    assert seen == cases
 
 
 @root_only
@@ -260,6 +405,25 @@ def test_s06_sudo_leaves_nothing_in_the_users_home(devport):
     assert b"belongs to the user who called sudo" in done.errors
     assert list(devport.home.iterdir()) == []
     assert devport.call("start", env={"DEVPORT_HOME": None}).status == 0  # a container's root
+
+
+def test_s34_the_same_service_of_another_home(plain):
+    """Two state folders know it by one hash: who stops it in his ends neither the other's nor its daemon."""
+    theirs = copy.copy(plain)
+    theirs.state = plain.devport.folder / "theirs"
+    home = {"DEVPORT_HOME": str(theirs.state)}
+    hash_ = theirs.start("web", argv("forker", "double", "obedient"), env=home)["hash"]
+    daemon = int(theirs.logged(hash_, rb"ready (\d+)")[1])
+    [leader] = {*procs.children(theirs.supervisor(hash_))} - {daemon}
+    mine = plain.start("web", argv("signals"))
+    plain.logged(mine["hash"], rb"ready")
+    plain.do("stop", "web")
+
+    assert mine["hash"] == hash_
+    assert procs.is_alive(leader)
+    assert procs.is_alive(daemon)
+    theirs.do("stop", "web", env=home)
+    assert not procs.is_alive(daemon)
 
 
 # links

@@ -116,6 +116,28 @@ def test_s18_files_of_any_text(plain):
     assert moving(told) == []
 
 
+@pytest.mark.parametrize("verb", ["env", "import", "export", "diff"])
+def test_s18_what_prints_a_file(plain, verb):
+    """Nor what prints an env file, a devport.yaml or an export; in a pipe the bytes are as they are."""
+    value = SEQUENCES.replace("\r", "")  # which an env file's line ends at
+    plain.devport.write(".env", f"A='{value}'\n")
+    exec_ = f"true '{value}'"
+    plain.devport.write("devport.yaml", json.dumps({"processes": {"web": {"exec": exec_}}}))
+    plain.devport.write("Procfile", f"web: true {value}\n")
+    plain.devport.write(f"pc{value}.yaml", json.dumps({"processes": {"web": {"command": exec_}}}))
+    words = {
+        "env": ["env", "web"],
+        "import": ["import", f"pc{value}.yaml"],
+        "export": ["export", "tmux", "-"],
+        "diff": ["export", "-n", "tmux", "out"],
+    }[verb]
+    told, piped = at_terminal(plain, *words), plain.call(*words).output
+
+    assert moving(told) == []
+    assert b"]0;title" in told
+    assert b"\x1b]0;title" in piped or verb == "import"  # a devport.yaml has escapes of its own
+
+
 def test_s18_output_of_any_bytes(plain):
     """At a terminal `logs` shows colours and text of what a service has printed, and nothing that moves."""
     printing = (

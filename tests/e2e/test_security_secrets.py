@@ -6,12 +6,13 @@ import os
 import pathlib
 import resource
 import shlex
+import shutil
 import stat
-import sys
 import threading
 
 import pytest
-from support import background, procs
+from controls import control
+from support import background, procs, running
 from support.background import argv
 from support.running import DEVPORT
 
@@ -54,6 +55,7 @@ def canaries(machine):
         "web": {"exec": shlex.join(argv("signals"))},
         "bad": {"exec": "exit 3", "restart": "never"},
         "none": {"exec": "./nothing", "shell": False},
+        "value": {"exec": "$FROM_DOTENV x", "shell": False},
     }
     text = json.dumps({"processes": {name: {**one, **shared} for name, one in entries.items()}})
     machine.devport.write("devport.yaml", text).chmod(0o600)
@@ -151,6 +153,29 @@ def test_s08_warnings_and_refusals_hold_no_values(plain):
 
 
 @pytest.mark.parametrize("how", ["start", "run", "background"])
+def test_s08_a_word_is_named_as_it_was_written(plain, how):
+    """A program that cannot be run, of a service or of a probe, by its variable and not by its value."""
+    plain.devport.write(".env", "TOKEN=hunter2secret\n")
+    probed = {"exec": shlex.join(argv("signals")), "ready": {"exec": "$TOKEN y", "timeout": 1}}
+    never = {"shell": False, "restart": "never"}
+    entries = {"web": {"exec": "$TOKEN x", **never}, "api": {**probed, **never}}
+    plain.devport.write("devport.yaml", json.dumps({"processes": entries}))
+    said = b""
+    if how == "run":
+        said += plain.call("run", "web").everything()
+    else:
+        more = ("-d", "--no-tmux", "--wait") if how == "background" else ()
+        said += (
+            plain.call("start", *more, "web").everything() + plain.call("start", *more, "api").everything()
+        )
+        said += b"".join(plain.call(*words).everything() for words in (["ls"], ["ls", "--json"], ["logs"]))
+
+    assert b"cannot run $TOKEN: No such file or directory" in said
+    assert how == "run" or said.count(b"cannot run $TOKEN") > 1
+    assert b"hunter2" not in said
+
+
+@pytest.mark.parametrize("how", ["start", "run", "background"])
 def test_s40_no_core_dumps(plain, how):
     """The supervisor's memory holds environments; the services have the limit of whoever started them."""
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
@@ -182,37 +207,60 @@ def test_s40_no_core_dumps(plain, how):
 
 
 HOOK = """
-import sys
+import os, sys
 def hook(event, args):
     asks = event.startswith(("socket.get", "urllib")) and event != "socket.gethostname"
-    calls = event in {"socket.connect", "socket.sendto", "socket.sendmsg"} and isinstance(args[1], tuple)
+    calls = event in {{"socket.connect", "socket.sendto", "socket.sendmsg"}} and isinstance(args[1], tuple)
     if asks or calls:
-        open(%r, "a").write(f"{event} {args}")
+        open({called!r}, "a").write(f"{{sys.argv}} {{event}} {{args}}\\n")
+def note():
+    open({heard!r}, "a").write(f"{{os.getpid()}}\\n")
 sys.addaudithook(hook)
+os.register_at_fork(after_in_child=note)
+note()
 """
 
 
-def test_s38_no_network(plain):
-    """To list, check, start, restart and stop, no name is looked up and nobody is called."""
-    hook = HOOK % str(plain.devport.folder / "called")
-    plain.devport.write("hook/sitecustomize.py", hook, plain.devport.folder)
-    path = os.pathsep.join(
-        filter(None, [str(plain.devport.folder / "hook"), plain.environ.get("PYTHONPATH")])
-    )
-    plain.environ["PYTHONPATH"] = path
+@pytest.fixture
+def overheard(plain, tmp_path, monkeypatch):
+    """Where every devport of this test notes whom it calls ("called"), and that it is heard ("heard").
+
+    The hook is in a copy of the package itself: supervisors take nothing from PYTHONPATH.
+    """
+    first = control.text_of("devport/__init__.py").splitlines()[0]
+    hook = HOOK.format(called=str(tmp_path / "called"), heard=str(tmp_path / "heard"))
+    python = control.environment(tmp_path / "venv", ("devport/__init__.py", first, hook + first))
+    monkeypatch.setattr(running, "DEVPORT", str(python.with_name("devport")))
+    monkeypatch.setitem(plain.environ, "PYTHONSAFEPATH", "1")
+    yield python
+    shutil.rmtree(tmp_path / "venv")  # pytest keeps the folders of three runs
+
+
+def test_s38_no_network(plain, overheard, tmp_path):
+    """To list, check, start, restart, stop and run, no command and no supervisor calls anybody."""
     plain.devport.procfile(web=shlex.join(["exec", *argv("signals")]))
+    supervisors = []
     for words in (
         ["check"],
         ["ls"],
         ["start", "-d", "--no-tmux"],
         ["ls"],
         ["restart", "web"],
-        ["stop", "web"],
+        ["logs", "web"],
     ):
         plain.do(*words)
-    called = plain.devport.folder / "called"
+        if words[0] in ("start", "restart"):
+            supervisors.append(plain.supervisor(plain.row("web")["hash"]))
+    plain.do("stop", "web")
+    run = plain.devport.start()
+    run.ready("web")
+    supervisors.append(run.supervisor)
+    assert run.stop()[0] == 143
+    called = tmp_path / "called"
+    heard = set(map(int, (tmp_path / "heard").read_text().split()))
 
+    assert set(supervisors) <= heard, "a supervisor is not overheard"
     assert not called.exists(), called.read_text()
-    lookup = "import socket; socket.getaddrinfo('localhost', 1)"
-    assert plain.devport.spawn([sys.executable, "-c", lookup]).finish() == 0
+    lookup = "import devport, socket; socket.getaddrinfo('localhost', 1)"
+    assert plain.devport.spawn([overheard, "-E", "-P", "-c", lookup]).finish() == 0
     assert called.exists(), "the hook does not hear anything"

@@ -3,17 +3,22 @@
 import contextlib
 import json
 import os
+import pathlib
+import random
 import re
+import shlex
 import signal
 import socket
 import statistics
+import sys
 import time
 
 import pytest
+from drill.books import Journals
 from drill.clock import Days, weigh
 from support import background, procs
 from support.engine import engine, make_job, python, run_for, run_until, start
-from support.running import child
+from support.running import PATIENCE, child, need
 
 from devport.context import Context
 from devport.engine.lifecycle import RESTART, State
@@ -22,7 +27,7 @@ from devport.model import Policy, Probe, StopPolicy, Watchdog
 from devport.registry.store import Store
 from devport.sources.assembly import Sources
 
-plain = background.plain
+windowed = background.windowed
 
 DAY = 86400.0
 DAYS = 3
@@ -200,16 +205,46 @@ def test_nothing_closed_is_waited_for():
 # the real thing
 
 
+KID = pathlib.Path(__file__).parents[1] / "drill" / "kid.py"
+KIDS = {
+    "steady": ["every=0.2"],
+    "crashing": ["every=0.1", "crash=1.1:3"],
+    "dying": ["every=0.1", "kill=1.7"],
+    "mortal": ["every=0.3"],  # its supervisor is killed, again and again
+    "pane": ["every=0.3"],  # its tmux server is
+}
+"""Services that count their own lives, and what they do."""
+COUNTED = ("steady", "crashing", "dying")
+WARM = 1 / 4
+"""Of the looks, until what is remembered of the output has its full size."""
+MOST = 3072.0
+"""KB an hour by which no supervisor may grow in these ten minutes.
+
+Measured: 0 to 580 for most, up to 1,900 where what is remembered of the output (128 KB) has not its full size
+yet, or a command is run as a probe twice a second. The catalogue asks for 1,024 over a day.
+"""
+
+
 def memory(pid):
-    """Kilobytes of memory that are `pid`'s own (its share of what is shared included)."""
+    """Kilobytes of memory that `pid` has written to: what it maps of files others have as well."""
     with open(f"/proc/{pid}/smaps_rollup") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+        return next(int(line.split()[1]) for line in file if line.startswith("Anonymous:"))
+
+
+def kids(folder):
+    """The processes of devport.yaml that note their lives in `folder`."""
+    python = [sys.executable, "-I", "-S", str(KID), str(folder)]
+    restart = {"on": "always", "max": None, "delay": 0.3, "max-delay": 0.3}
+    return {
+        name: {"exec": f"exec {shlex.join([*python, name, *traits])}", "restart": restart}
+        for name, traits in KIDS.items()
+    }
 
 
 def services_of_the_soak():
     """Ten services that print, crash, leave daemons behind, are probed."""
     steady = "while :; do echo tick; sleep 0.2; done"
-    processes = {
+    return {
         "chatty": {"exec": "while :; do seq 1 200; sleep 1; done"},
         "crash": {
             "exec": "seq 1 50; sleep 0.3; exit 3",
@@ -229,7 +264,6 @@ def services_of_the_soak():
         "later": {"exec": steady, "after": ["tcp@ready"]},
         "half": {"exec": "while :; do printf 'half a '; sleep 0.3; echo line; done"},
     }
-    return json.dumps({"processes": processes})
 
 
 VERBS = (
@@ -247,59 +281,146 @@ VERBS = (
 
 
 class Soak:
-    """What the supervisors use, in `count` looks."""
+    """What the supervisors use, in as many looks as `look` is called."""
 
     def __init__(self, machine, names):
         self.pids = {name: machine.supervisor(machine.row(name)["hash"]) for name in names}
         self.seen = {name: [] for name in names}
 
     def look(self):
-        """Once more."""
+        """Once more: (seconds, KB, descriptors) of each."""
         for name, pid in self.pids.items():
-            self.seen[name].append((memory(pid), len(os.listdir(f"/proc/{pid}/fd"))))
+            self.seen[name].append((time.monotonic(), memory(pid), len(os.listdir(f"/proc/{pid}/fd"))))
 
     def growth(self, name):
-        """KB and descriptors of the last third of all looks less those of the second: medians."""
-        seen, third = self.seen[name], len(self.seen[name]) // 3
-        middle, last = seen[third : 2 * third], seen[2 * third :]
-        return [
-            statistics.median(one[what] for one in last) - statistics.median(one[what] for one in middle)
-            for what in (0, 1)
-        ]
+        """KB an hour, over all looks but the first ones; and descriptors, of the last less the first."""
+        seen = self.seen[name][int(len(self.seen[name]) * WARM) :]
+        third = len(seen) // 3
+        first, last = seen[:third], seen[2 * third :]
+        descriptors = statistics.median(one[2] for one in last) - statistics.median(one[2] for one in first)
+        return slope([one[:2] for one in seen]), descriptors
+
+
+def slope(points):
+    """What the second value grows by in an hour, by least squares; the first is in seconds."""
+    return statistics.linear_regression(*zip(*points, strict=True)).slope * 3600
+
+
+def test_p40_a_slope_is_seen():
+    """Ten minutes of a memory that goes up and down by 64 KB: a leak of 5 MiB an hour is seen."""
+    dice = random.Random("slope")
+    times = [3.0 * number for number in range(150)]
+    noise = [(at, 20_000 + dice.choice((0, 64)) + dice.random() * 20) for at in times]
+
+    assert slope(noise) < MOST
+    assert slope([(at, size + at * 5120 / 3600) for at, size in noise]) > MOST
+
+
+class Faults:
+    """Kills, in turn: a service, the supervisor of `mortal`, the tmux server of `pane`."""
+
+    def __init__(self, machine, journals):
+        self.machine, self.journals, self.count = machine, journals, 0
+        self.dice = random.Random("soak")
+
+    def lives(self, name):
+        """Those of one service, as it has noted them."""
+        self.journals.update()
+        return [life for life in self.journals.lives.values() if life.name == name]
+
+    def alive(self, name):
+        """The life that is there, once it is."""
+
+        def check():
+            found = [life for life in self.lives(name) if life.alive]
+            assert len(found) == 1, f"{name}: {len(found)} lives"
+            return found[0]
+
+        return procs.eventually(check, PATIENCE)
+
+    def inject(self):
+        """The next one."""
+        kind = ("service", "mortal", "service", "pane")[self.count % 4]
+        self.count += 1
+        if kind == "service":
+            procs.send(self.alive(self.dice.choice(COUNTED)).pid, signal.SIGKILL)
+            return
+        life, hash_ = self.alive(kind), self.machine.row(kind)["hash"]
+        if kind == "mortal":
+            os.kill(self.machine.supervisor(hash_), signal.SIGKILL)
+            flags = ["--no-tmux"]
+        else:
+            self.machine.tmux("kill-server")
+            self.machine.ended(hash_, PATIENCE)
+            flags = []
+        procs.eventually(lambda: is_over(life), PATIENCE)
+        self.machine.call("start", "-d", *flags, kind, timeout=60)
+        self.alive(kind)
+
+    def check(self):
+        """No two lives at once, none that went by unnoticed: as many births as starts."""
+        for name in COUNTED:
+            procs.eventually(lambda name=name: self._check(name), 3 * PATIENCE)
+        assert self.journals.faults == []
+
+    def _check(self, name):
+        before = self.machine.row(name)
+        lives = self.lives(name)
+        assert self.machine.row(name)["restarts"] == before["restarts"], "it goes on"
+        assert lives[-1].pid == before["pid"], "a life is about to begin"
+        assert len(lives) == before["restarts"] + 1, f"{name}: births and starts that were counted"
+
+
+def is_over(life):
+    """It has ended."""
+    assert not life.alive
 
 
 @pytest.mark.drill
 @pytest.mark.drill_only
-@pytest.mark.timeout(1200)
-def test_p40_ten_real_minutes(plain, tally):
-    """P40: ten minutes of crashes, probes, output and commands: no supervisor grows."""
-    plain.devport.write("src/file", "")
-    plain.devport.write("devport.yaml", services_of_the_soak())
-    plain.call("start", "-d", "--no-tmux", timeout=60)  # status 1 where "crash" has crashed meanwhile
-    names = sorted(set(plain.ls()) - {"half"})  # which gets new supervisors
-    soak = Soak(plain, names)
+@pytest.mark.timeout(1500)
+def test_p40_ten_real_minutes(windowed, tally):
+    """P40: ten minutes of crashes, kills, probes, output, commands: nothing grows, no life is lost."""
+    need("tmux")
+    folder = windowed.devport.folder / "journals"
+    folder.mkdir()
+    windowed.devport.write("src/file", "")
+    windowed.devport.write(
+        "devport.yaml", json.dumps({"processes": {**services_of_the_soak(), **kids(folder)}})
+    )
+    others = sorted({**services_of_the_soak(), **KIDS}.keys() - {"pane"})
+    windowed.call("start", "-d", "--no-tmux", *others, timeout=60)  # status 1 where one has crashed meanwhile
+    windowed.call("start", "-d", "pane", timeout=60)
+    names = sorted(set(windowed.ls()) - {"half", "mortal", "pane"})  # which get new supervisors
+    soak, faults = Soak(windowed, names), Faults(windowed, Journals(folder))
     end, count = time.monotonic() + float(os.environ.get("DEVPORT_TEST_SOAK", "600")), 0
     while time.monotonic() < end:
         words = VERBS[count % len(VERBS)]
-        done = plain.call(*words, timeout=60)
+        done = windowed.call(*words, timeout=60)
         assert done.status in (0, 124), done.shown()
-        plain.devport.write("src/file", str(count))
+        windowed.devport.write("src/file", str(count))
         procs.elapse(1.5)
         soak.look()
         count += 1
+        if count % 3 == 0:
+            faults.inject()
         for pid in soak.pids.values():
             assert procs.is_alive(pid)
+    faults.check()
+    lives = {name: len(faults.lives(name)) for name in KIDS}
+    print(f"{count} looks, {faults.count} faults, lives {lives}")
     for name in names:
         first, last = soak.seen[name][0], soak.seen[name][-1]
-        print(f"{name}: {first} -> {last} (KB, descriptors), growth {soak.growth(name)}")
+        kilobytes, descriptors = soak.growth(name)
+        print(f"{name}: {first[1:]} -> {last[1:]}, {kilobytes:.0f} KB an hour, {descriptors} descriptors")
     for name in names:
         kilobytes, descriptors = soak.growth(name)
-        assert kilobytes < 350, name  # a backlog of 64 to 128 KB is cut at other moments
-        assert abs(descriptors) <= 4, name  # a probe or a client under way
+        assert kilobytes < MOST, name
+        assert abs(descriptors) <= 1, name
         assert len(soak.seen[name]) > 10
-    plain.do("down")
-    plain.nothing_left()
-    tally(count)
+    windowed.do("down")
+    windowed.nothing_left()
+    tally(faults.count)
 
 
 @pytest.mark.drill

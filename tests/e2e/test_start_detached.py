@@ -421,6 +421,7 @@ def test_environment_is_the_callers(windowed):
             assert "hunter2" not in found.command
     assert "hunter2" not in windowed.tmux("show-environment", "-t", "devport")
     assert "FOO" not in windowed.tmux("show-environment", "-t", "devport")
+    assert "hunter2" not in windowed.tmux("list-panes", "-a", "-F", "#{pane_start_command}")
 
 
 def test_variables_meant_for_devport(machine):
@@ -646,7 +647,8 @@ def test_unusable_tmux(windowed, tmux, said):
 
 
 def test_from_inside_another_tmux(windowed):
-    """Called in a pane of another server, windows are opened on ours all the same (F93)."""
+    """Called in a pane of another server, windows are opened on the usual one all the same (F93)."""
+    del windowed.environ["DEVPORT_TMUX"]  # with a server that is named tmux does not look at TMUX
     subprocess.run(
         ["tmux", "-L", "other", "new-session", "-d", "-s", "devport", "-n", "theirs", "sleep", "1000"],
         env=windowed.environ,

@@ -233,6 +233,18 @@ def test_only_ipv6(loop, ports):
     assert said == "connection refused"
 
 
+@pytest.mark.parametrize("probe", [HTTP, TCP])
+@pytest.mark.parametrize("host", [("127.0.0.1",), ("0.0.0.0",), ("::1",), ("::",), ("::", "dual")])
+def test_f67_listener_of_any_kind_makes_ready(loop, ports, host, probe):
+    """v4, v6 or both, wildcard or loopback: it answers, and it is known to be the service's own."""
+    job = make_job(loop, (*BARE, str(CHILDREN / "server.py"), "fine", str(ports.first), *host), probed=True)
+    prober = Prober(loop, job, probe, ports.first, aim="ready")
+    start(loop, job)
+
+    run_until(loop, is_ready(job))
+    prober.close()
+
+
 def test_closed_port(loop, ports):
     """Nobody listens: known at once, and nothing is left open."""
     before = descriptors()

@@ -20,9 +20,11 @@ from support.running import CHILDREN, DEVPORT
 from devport.context import Context
 from devport.engine.log import Log
 from devport.errors import DevportError
+from devport.model import Project, Service
 from devport.registry import files
 from devport.registry.locks import UNKNOWN, Lock, acquire_all, held, register_lock, this_process
 from devport.registry.record import Record, to_json
+from devport.registry.register import register
 from devport.registry.store import Store
 
 A = Record("a" * 10, "aaa", port=19000, name="web", project="/p", extra={"count": 0})
@@ -104,16 +106,21 @@ def test_p05_readers_and_a_writer(memory, tally):
     tally(sum(count for count, _, _ in seen))
 
 
-def test_f50_a_torn_record_keeps_its_port(tmp_path):
-    """Cut at any byte behind its port, a record says no port that another is given: the next one differs."""
+def test_f50_a_torn_record_keeps_its_port(memory):
+    """Cut at any byte behind its port, a record still says it, and whoever registers next gets another."""
     whole = to_json(A)
+    context = Context({"DEVPORT_PORT_RANGE": "19000-19002"}, "/q", "/")
+    services = tuple(Service(name, name, ("true",), "/q") for name in ("web", "api"))
+    others = Project("/q", "/q/Procfile", services)
     begin = whole.index(b"19000") + 6
     for length in range(begin, len(whole), trials(40, 3)):
-        store = Store(str(tmp_path / str(length)))
+        store = Store(str(memory / str(length)))
         store.write([A])
         pathlib.Path(store.path(A.hash)).write_bytes(whole[:length])
-        if store.records().unreadable:
-            assert store.records().ports() == {19000: A.hash}
+        assert store.records().ports() == {19000: A.hash}
+        register(context, store, others, services, is_free=lambda port: True)
+        given = store.records().ports()
+        assert (given.keys(), given[19000]) == ({19000, 19001, 19002}, A.hash)
 
 
 # killed at every step
@@ -203,6 +210,7 @@ def test_p06_killed_while_a_damaged_record_is_replaced(project, memory, tally):
         assert len(then["unreadable"]) + then["kept"] >= 1, one
         assert (one["again"], ports_of(one["finally"])["web"]) == (0, port), one
         assert one["finally"]["unreadable"] == [], one
+        assert one["finally"]["kept"] >= 1, one
     tally(len(found))
 
 

@@ -1,5 +1,6 @@
 """Identity locks between real processes."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -118,6 +119,9 @@ def test_looking_creates_nothing_and_takes_nothing(path, me):
     lock = Lock.acquire(path, me)
     lock.release()
     assert [held(path), held(path)] == [None, None]
+    with open(path, "rb") as looker:
+        fcntl.flock(looker, fcntl.LOCK_SH)  # as one has it that is in the midst of looking
+        assert held(path) is None
 
 
 def test_released_twice_is_released_once(path, me):

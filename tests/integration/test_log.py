@@ -15,7 +15,7 @@ from support.running import DEVPORT, need
 from devport.engine.log import KEPT, LIMIT, Log, Marks
 from devport.inventory.logs import LogFile
 
-plain = background.plain
+machine, plain = background.machine, background.plain
 windowed = background.windowed
 
 
@@ -582,15 +582,24 @@ def test_log_after_the_window_is_gone(windowed):
     assert "remember me" in windowed.do("logs", "web")
 
 
-def test_log_that_cannot_be_written(plain):
+def test_log_that_cannot_be_written(machine):
     """A log in whose place something else stands costs the log; the service runs, and the window is told."""
-    row = plain.start("web", shell("echo hello; exec sleep 1000"))
-    plain.do("stop", "web")
-    path = plain.state / "logs" / f"{row['hash']}.log"
+    script = "echo one; while ! test -e more; do sleep 0.05; done; echo two; exec sleep 1000"
+    row = machine.start("web", shell(script))
+    machine.do("stop", "web")
+    path = machine.state / "logs" / f"{row['hash']}.log"
     path.unlink()
     path.mkdir()
     began = time.monotonic()
-    assert plain.start("web", shell("echo hello; exec sleep 1000"))["status"] == "running"
+    assert machine.start("web", shell(script))["status"] == "running"
 
     assert time.monotonic() - began < 5
-    assert plain.do("stop", "web") == "web stopped\n"
+    if machine.windows:
+        window = machine.window(row["hash"])
+        machine.shows(window, r"(?m)^one *$")
+        machine.shows(window, r"devport: cannot write ")
+        (machine.project / "more").touch()
+        machine.shows(window, r"(?m)^two *$")
+        screen = machine.tmux("capture-pane", "-p", "-J", "-t", window)  # long lines in one piece
+        assert screen.count("cannot write") == screen.count(f"{path}: Is a directory") == 1
+    assert machine.do("stop", "web") == "web stopped\n"

@@ -92,6 +92,12 @@ def faults(loop):
     return [event for _, _, _, event in loop.transitions if event.kind is Kind.UNHEALTHY]
 
 
+def later(loop, seconds):
+    """A predicate: so many seconds have passed since now."""
+    end = loop.now() + seconds
+    return lambda: loop.now() >= end
+
+
 # the socket
 
 
@@ -612,7 +618,9 @@ def test_devport_itself_is_late(loop, service):
     os.kill(job.process.pid, signal.SIGSTOP)
     engine.run_for(loop, 0.05)  # what it had said
     procs.elapse(1.2)
-    engine.run_for(loop, 0.1)
+    is_later = later(loop, 0.1)
+    engine.run_until(loop, lambda: faults(loop) or is_later())
+    assert faults(loop) == []
     os.kill(job.process.pid, signal.SIGCONT)
     engine.run_for(loop, 0.6)
 
@@ -625,7 +633,8 @@ def test_what_was_said_in_time_is_heard_first(loop, service):
     engine.start(loop, job)
     engine.run_until(loop, lambda: job.lifecycle.state is State.READY)
     loop.unwatch(job.notify._mailbox.fileno())  # nothing but the deadline reads it
-    engine.run_for(loop, 1.0)
+    is_later = later(loop, 1.0)
+    engine.run_until(loop, lambda: faults(loop) or is_later())
     loop.watch(job.notify._mailbox.fileno(), job.notify._read)
 
     assert faults(loop) == []

@@ -3,9 +3,13 @@
 import ast
 import os
 import pathlib
+import signal
 import stat
+import subprocess
+import sys
 
 import pytest
+from support import procs
 
 import devport
 from devport.engine import unix
@@ -13,10 +17,12 @@ from devport.engine.request import load
 from devport.errors import DevportError
 from devport.export.plan import File
 from devport.export.target import Target
+from devport.kernel import descendants, portable, roster
 from devport.project import config
 from devport.registry.holder import UNKNOWN, from_line
 from devport.registry.record import Record, to_json
 from devport.registry.store import Store
+from devport.tailscale import listener
 
 HOUSE = pathlib.Path(devport.__file__).parent
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -76,6 +82,89 @@ def test_s26_an_export_follows_no_link(tmp_path):
         with pytest.raises(DevportError, match="units: it is a symbolic link"):
             act()
     assert (away / "web.service").read_text() == "precious\n"
+
+
+# processes
+
+
+TOKEN = "0123456789"
+DAEMON = """
+import os, signal, sys
+uid, stays, word = sys.argv[1:]
+if pid := os.fork():
+    print(pid, flush=True)
+    signal.pause() if int(stays) else os._exit(0)
+os.setsid()
+os.setuid(int(uid))
+os.execv("/bin/sleep", ["sleep", "600"])
+"""
+
+
+@pytest.fixture
+def daemon(tag):
+    """A function that starts a process in a session of its own; its pid. All are killed at the end."""
+
+    def start(*, uid=None, stays=False, run=roster.WORD):
+        words = [str(os.geteuid() if uid is None else uid), str(int(stays)), tag]
+        marks = {descendants.MARK: TOKEN, descendants.RUN: run, procs.TAG: tag}
+        parent = subprocess.Popen(
+            [sys.executable, "-IS", "-c", DAEMON, *words], env=marks, stdout=subprocess.PIPE
+        )
+        started.append(parent)
+        pid = int(parent.stdout.readline())
+        parent.stdout.close()
+        pids.append(pid)
+        if not stays:
+            parent.wait()
+
+        def check():
+            assert procs.process(pid).command.startswith("sleep")
+
+        procs.eventually(check)
+        return pid
+
+    started, pids = [], []
+    yield start
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    for parent in started:
+        parent.kill()
+        parent.wait()
+    procs.gone(tag)
+
+
+def test_s34_what_the_portable_way_takes_for_an_orphan(daemon):
+    """What init has adopted and this run has started: not what another devport has, by the same hash."""
+    ours, of_somebody, of_another = daemon(), daemon(stays=True), daemon(run="0" * 16)
+
+    assert portable.orphans({2**22 + 1: TOKEN}) & {ours, of_somebody, of_another} == {ours}
+
+
+@root_only
+def test_s35_whose_environment_is_read(daemon, monkeypatch):
+    """Root is shown every environment: the portable way reads none but of its own user's processes."""
+    ours, strangers = daemon(), daemon(uid=65534)
+    read = []
+    real = portable.psutil.Process.environ
+    monkeypatch.setattr(
+        portable.psutil.Process, "environ", lambda self: read.append(self.uids().effective) or real(self)
+    )
+
+    assert portable.orphans({2**22 + 1: TOKEN}) & {ours, strangers} == {ours}
+    assert set(read) == {os.geteuid()}
+
+
+@root_only
+@pytest.mark.parametrize("mine", [True, False])
+def test_s35_whose_environment_a_listener_is_known_by(daemon, monkeypatch, mine):
+    """Nor is a server of another user's known by its environment."""
+    pid = daemon(uid=None if mine else 65534)
+    read = []
+    real = portable.psutil.Process.environ
+    monkeypatch.setattr(portable.psutil.Process, "environ", lambda self: read.append(self.pid) or real(self))
+
+    assert listener._belongs(pid, TOKEN, 2**22 + 1) == mine
+    assert read == [pid] * mine
 
 
 DEEP = 100_000

@@ -25,6 +25,8 @@ CATALOGUE = (
             f"{FAULTS}test_f30_back_pressure_keeps_the_control_plane",
             f"{MATRIX}test_stalled_reader",
             f"{MATRIX}test_stalled_reader_sees_a_child_end",
+            "tests/e2e/test_faults_yaml.py::test_f30_probes_and_watchdogs_while_nobody_reads",
+            "tests/e2e/test_control_foreground.py::test_answers_while_nobody_reads_the_output",
             "tests/e2e/test_supervisor.py::test_stalled_window_does_not_stall_the_service",
             "tests/e2e/test_drill_processes.py::test_p17_stalled_reader",
         ),
@@ -44,6 +46,7 @@ CATALOGUE = (
         "A service has ended when its process has, whoever still holds its output open.",
         (
             f"{FAULTS}test_f32_late_lines_of_a_holder",
+            f"{FAULTS}test_f32_holder_that_never_falls_silent",
             f"{BACK}test_f32_terminal_held_by_a_stranger",
             f"{MATRIX}test_stdout_held_by_a_daemon",
             f"{DRILL}test_p22_pipe_held_by_a_stranger",
@@ -93,7 +96,7 @@ CATALOGUE = (
     ),
     Entry(
         "F38",
-        "No service colours another's lines, moves the cursor, sets the title or reaches the clipboard.",
+        "On a terminal no service colours another's lines, moves the cursor, or sets the title or clipboard.",
         (
             f"{FAULTS}test_f38_escapes_on_a_terminal",
             f"{FAULTS}test_f38_escapes_in_a_pipe",
@@ -137,6 +140,7 @@ CATALOGUE = (
             "tests/e2e/test_limits.py::test_soft_limit_is_raised",
             "tests/e2e/test_limits.py::test_500_entries",
             "tests/e2e/test_drill_state.py::test_f42_1024_descriptors",
+            "tests/e2e/test_soak.py::test_p23_twelve_hundred_services",
         ),
     ),
     Entry(
@@ -180,6 +184,8 @@ CATALOGUE = (
             f"{FAULTS}test_f48_too_large_an_environment",
             f"{KERNEL}test_f48_value_that_no_process_can_have",
             "tests/test_dotenv.py::test_any_bytes",
+            "tests/test_fuzz_parsers.py::test_env_file",
+            "tests/e2e/test_background_must_hold.py::test_environment_of_a_restart",
             "tests/e2e/test_traps.py::test_9_broken_env_file_is_no_traceback",
         ),
     ),

@@ -38,6 +38,7 @@ CATALOGUE = (
         (
             f"{UNIT}::test_a_listener_of_any_kind_makes_a_port_busy",
             f"{USED}::test_port_in_use_by_a_stranger",
+            f"{CHECKS}::test_f67_listener_of_any_kind_makes_ready",
             f"{CHECKS}::test_only_ipv6",
             f"{CHECKS}::test_who_is_given_a_connection",
         ),
@@ -77,12 +78,15 @@ CATALOGUE = (
     ),
     Entry(
         "F72",
-        "A stop, restart or removal is over when the port is free, and says so if it is not.",
+        "A stop, restart or removal is over when the port is free, and says so if it is not after a while.",
         (
             f"{DRILL}::test_f72_port_released_late",
+            f"{DRILL}::test_f72_port_that_somebody_else_has_still",
+            f"{DRILL}::test_p29_restarts_through_time_wait",
             f"{PREDECESSOR}::test_g57_stop_returns_when_it_is_gone",
             f"{PREDECESSOR}::test_g27_rm_waits",
             "tests/test_inventory.py::test_stop_waits_for_the_port",
+            "tests/test_inventory.py::test_f72_rm_does_not_call_a_port_free_that_somebody_has",
         ),
     ),
     Entry(
@@ -103,6 +107,7 @@ CATALOGUE = (
             f"{DRILL}::test_f97_a_home_that_is_read_only",
             f"{DRILL}::test_f97_homes_of_any_name",
             f"{DETACHED}::test_state_folder_of_any_name",
+            f"{DETACHED}::test_unusable_state_folder",
             f"{PREDECESSOR}::test_g37_where_the_state_is",
             f"{PREDECESSOR}::test_g35_listing_on_a_read_only_disk",
         ),

@@ -91,9 +91,10 @@ CATALOGUE = (
     ),
     Entry(
         "S08",
-        "No message shows a value, so that there is nothing to be made unreadable in it.",
+        "No message of devport shows a variable's value; what a failing probe prints itself is shown.",
         (
             f"{SECRETS}::test_s08_warnings_and_refusals_hold_no_values",
+            f"{SECRETS}::test_s08_a_word_is_named_as_it_was_written",
             "tests/test_dotenv.py::test_what_sets_nothing_is_a_warning_without_the_value",
             f"{PREDECESSOR}::test_g22_errors_do_not_show_words",
         ),
@@ -125,8 +126,12 @@ CATALOGUE = (
     ),
     Entry(
         "S12",
-        "A socket opened for a service is for this machine alone, unless its address says 0.0.0.0.",
-        ("tests/test_config_keys.py::test_addresses", f"{LISTEN}::test_localhost"),
+        "A socket opened for a service is for this machine alone, unless its address says more; check tells.",
+        (
+            "tests/test_config_keys.py::test_addresses",
+            f"{LISTEN}::test_localhost",
+            f"{SECURITY}::test_s20_s12_what_check_lists",
+        ),
     ),
     Entry(
         "S13",
@@ -179,6 +184,7 @@ CATALOGUE = (
             f"{LISTING}::test_s18_records_of_any_text",
             f"{LISTING}::test_s18_a_holder_of_any_text",
             f"{LISTING}::test_s18_files_of_any_text",
+            f"{LISTING}::test_s18_what_prints_a_file",
             f"{LISTING}::test_s18_output_of_any_bytes",
             f"{LISTING}::test_s18_the_picker",
             "tests/test_escapes.py::test_nothing_forbidden_passes",
@@ -191,13 +197,15 @@ CATALOGUE = (
     ),
     Entry(
         "S20",
-        "An env file has a written grammar, executes nothing, and sets variables of services only.",
+        "An env file has a written grammar, executes nothing, is for services only; check lists a risky one.",
         (
             "tests/test_dotenv.py::test_the_grammar_is_that_of_python_dotenv",
             "tests/test_dotenv.py::test_the_same_as_python_dotenv",
             "tests/test_dotenv.py::test_what_sets_nothing_is_a_warning_without_the_value",
             "tests/test_environment.py::test_values_round_trip_through_python_dotenv",
             f"{SECURITY}::test_s33_an_env_file_is_for_services_alone",
+            f"{SECURITY}::test_s20_s12_what_check_lists",
+            "tests/test_load.py::test_what_waits_is_not_read_by_itself",
             "tests/test_fuzz_parsers.py::test_env_file",
         ),
     ),

@@ -70,9 +70,11 @@ CATALOGUE = (
     ),
     Entry(
         "S33",
-        "No PATH, LD_PRELOAD or PYTHONPATH of a project's env file changes what devport itself runs.",
+        "No PATH, LD_PRELOAD or PYTHONPATH of a project's env file changes what devport or a --manager runs.",
         (
             f"{SECURITY}::test_s33_an_env_file_is_for_services_alone",
+            f"{SECURITY}::test_s33_an_env_file_is_not_for_the_manager",
+            f"{SECURITY}::test_s33_no_manager_reads_an_env_file_by_itself",
             f"{TAILSCALE}::test_find_needs_an_absolute_folder",
             f"{TAILSCALE}::test_status_is_not_trusted",
             f"{TAILSCALE}::test_endless_program",
@@ -86,16 +88,21 @@ CATALOGUE = (
             f"{INVENTORY}::test_signal_reaches_the_holder_only",
             f"{PREDECESSOR}::test_g28_a_pid_without_its_start_is_nobody",
             f"{SECURITY}::test_s03_a_lock_of_another_user_is_nobodys",
+            f"{SECURITY}::test_s34_the_same_service_of_another_home",
+            f"{PARTS}::test_s34_what_the_portable_way_takes_for_an_orphan",
         ),
     ),
     Entry(
         "S35",
-        "The environments of other users' processes are not read.",
-        why="cannot arise: the kernel shows a user no other's; root's services may become other users",
+        "Other users' environments are not read, not by root either, but in its own services' trees.",
+        (
+            f"{PARTS}::test_s35_whose_environment_is_read",
+            f"{PARTS}::test_s35_whose_environment_a_listener_is_known_by",
+        ),
     ),
     Entry(
         "S36",
-        "Watching a folder that links to itself or upwards ends, and stays below what is watched.",
+        "Watching a folder that links to itself or upwards ends; what it links to elsewhere is watched too.",
         ("tests/integration/test_watch_files.py::test_links",),
     ),
     Entry(
@@ -118,10 +125,12 @@ CATALOGUE = (
     ),
     Entry(
         "S39",
-        "Nothing in your folder is imported, and what others put into /tmp is no project.",
+        "Nothing in your folder is imported, and a file of somebody else's is no project unless you name it.",
         (
             f"{SECURITY}::test_s39_nothing_is_imported_from_the_folder",
             f"{SECURITY}::test_s39_what_others_have_put_into_an_open_folder",
+            f"{SECURITY}::test_s39_a_strangers_file_is_told_of_and_can_be_named",
+            f"{SECURITY}::test_s39_whose_files_a_user_reads",
         ),
     ),
     Entry(

@@ -119,7 +119,12 @@ CATALOGUE = (
         "F83",
         "A service that fails is restarted at the intervals that are documented, given up after as "
         "many restarts, and `ls` says so; a good end is no failure.",
-        (f"{LIVES}test_f83_truth_table", f"{LIVES}test_f83_timeline", f"{LIVES}test_f83_window"),
+        (
+            f"{LIVES}test_f83_truth_table",
+            f"{LIVES}test_f83_timeline",
+            f"{LIVES}test_f83_window",
+            "tests/e2e/test_drill_processes.py::test_p38_restarts",
+        ),
     ),
     Entry(
         "F84",
@@ -129,6 +134,7 @@ CATALOGUE = (
             f"{WATCHING}test_f84_own_doing",
             f"{WATCHING}test_f84_bursts",
             f"{WATCHING}test_f84_kernel_has_no_more_watches",
+            f"{FILES}test_own_doing",
             f"{FILES}test_checkout",
             f"{FILES}test_links",
             f"{FILES}test_gitignore",
@@ -142,6 +148,9 @@ CATALOGUE = (
             f"{WATCHING}test_f85_change_while_it_stops",
             f"{WATCHING}test_f85_change_while_it_is_told_to_stop",
             f"{WATCHING}test_f85_change_while_it_backs_off",
+            f"{FILES}test_backoff_is_cut_short",
+            f"{FILES}test_changes_while_it_stops",
+            f"{FILES}test_stop_during_a_batch",
         ),
     ),
     Entry(

@@ -29,7 +29,12 @@ CATALOGUE = (
     Entry(
         "F87",
         "A window's name is made of letters, digits, `_` and `-`, and is found again by number, not by name.",
-        (f"{UNIT}test_names_are_harmless", f"{UNIT}test_names", f"{DRILL}test_p34_words_through_tmux"),
+        (
+            f"{UNIT}test_names_are_harmless",
+            f"{UNIT}test_names",
+            f"{DRILL}test_p34_words_through_tmux",
+            f"{SUPERVISOR}test_renamed_and_moved_window",
+        ),
     ),
     Entry(
         "F88",
@@ -62,8 +67,8 @@ CATALOGUE = (
     ),
     Entry(
         "F91",
-        "A service has the environment that it was started with, not that of the tmux server, and no "
-        "secret of it is in a command line or in tmux.",
+        "A service has the environment that it was started with, not that of the tmux server or of "
+        "another service, and no secret of it is in a command line.",
         (
             f"{START}test_environment_is_the_callers",
             f"{START}test_variables_meant_for_devport",
@@ -91,11 +96,12 @@ CATALOGUE = (
     ),
     Entry(
         "F94",
-        "A window may be renamed, moved, split, killed, read back in or stopped by Ctrl-S: the "
-        "service and all commands go on, and Ctrl-C in it stops the service.",
+        "A window may be renamed, moved, split or read back in, and the service goes on; Ctrl-S holds "
+        "its output and no command; Ctrl-C, and the end of the window, stop it.",
         (
             f"{FAULTS}test_f94_copy_mode",
             f"{FAULTS}test_f94_flow_control",
+            f"{SUPERVISOR}test_flow_control_typed_into_the_window",
             f"{SUPERVISOR}test_renamed_and_moved_window",
             f"{SUPERVISOR}test_split_window",
             f"{SUPERVISOR}test_ctrl_c_ends_it",
@@ -118,13 +124,14 @@ CATALOGUE = (
         (
             f"{FAULTS}test_f96_environment_is_removed",
             f"{FAULTS}test_f96_environment_is_removed_under_a_run",
+            f"{FAULTS}test_f96_environment_is_removed_and_the_port_taken",
             f"{PREDECESSOR}test_g47_devport_is_rebuilt",
         ),
     ),
     Entry(
         "F98",
         "A start succeeds only if the command was executed, and with --wait only if it became ready; "
-        "else the status is 1 and the reason is said.",
+        "else it fails and says why.",
         (
             f"{START}test_cannot_run",
             f"{FAULTS}test_f98_start_that_waits",

@@ -12,7 +12,8 @@ CATALOGUE = (
     ),
     Entry(
         "P40",
-        "Days of crashes, probes, restarts and output leave nothing behind in memory or descriptors.",
+        "Days of crashes, kills, probes, restarts and output leave nothing behind in memory or descriptors, "
+        "and no life is lost or doubled.",
         (f"{SOAK}test_p40_three_days_leave_nothing_behind", f"{SOAK}test_p40_ten_real_minutes"),
     ),
 )

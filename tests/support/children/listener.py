@@ -1,4 +1,7 @@
-"""listener.py [exit=N]: listens on $PORT, says "ready PORT"; with exit=N it exits and its child stays."""
+"""listener.py [exit=N]: listens on $PORT, says "ready PORT"; with exit=N it exits and its child stays.
+
+listener.py shared: it says "shared with PID" of its child, which listens too, in a session of its own.
+"""
 
 import os
 import select
@@ -13,6 +16,13 @@ except OSError as error:
     print("cannot bind:", error.strerror, flush=True)
     sys.exit(98)
 server.listen()
+if "shared" in sys.argv:
+    other = os.fork()
+    if other:
+        print("shared with", other, flush=True)
+    else:
+        os.setsid()
+    select.select([], [], [])
 codes = [word[5:] for word in sys.argv[1:] if word.startswith("exit=")]
 parent = codes and os.fork()
 print("ready", os.environ["PORT"], flush=True) if not codes or parent else None

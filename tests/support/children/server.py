@@ -1,4 +1,6 @@
-"""A server for probes: `server.py MODE PORT [HOST]`, each connection in a thread. The modes are below.
+"""A server for probes: `server.py MODE PORT [HOST [dual]]`, each connection in a thread. The modes are below.
+
+`dual`: on `::` it takes IPv4 as well.
 
 `tls` has the file CERTIFICATE (key and certificate).
 """
@@ -99,11 +101,11 @@ def serve(connection, act):
         act(connection)
 
 
-def main(mode, port, host="127.0.0.1"):
+def main(mode, port, host="127.0.0.1", dual=""):
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if ":" in host:
-        listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
     listening.bind((host, int(port)))
     listening.listen(128)
     print("listening", os.getpid(), flush=True)
