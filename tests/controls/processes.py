@@ -24,7 +24,7 @@ CONTROLS = (
     # A. the process tree and its end
     Control(
         "no-subreaper",
-        "F02 P10 P11",
+        "F02 P11",
         DESCENDANTS,
         "return _prctl is not None and _prctl(PR_SET_CHILD_SUBREAPER, 1) == 0",
         "return False",
@@ -42,6 +42,14 @@ CONTROLS = (
         "return _prctl is not None and _prctl(PR_SET_CHILD_SUBREAPER, 1) == 0",
         "return False",
         (f"{FAULTS}::test_f06_orphans_are_reaped",),
+    ),
+    Control(
+        "rain-is-not-adopted",
+        "P10",
+        DESCENDANTS,
+        "return _prctl is not None and _prctl(PR_SET_CHILD_SUBREAPER, 1) == 0",
+        "return False",
+        ("tests/e2e/test_drill_processes.py::test_p10_orphan_rain",),
     ),
     Control(
         "orphans-are-not-adopted-in-the-background",

@@ -134,7 +134,7 @@ def test_p21_any_bytes(devport, way, tally):
 
 def test_p22_pipe_held_by_a_stranger(devport, tally):
     """A stranger holds the pipe: the end is told in time, and what comes soon is shown (F32)."""
-    count = trials(2, 100)  # 5 in the catalogue's short column
+    count = trials(5, 100)
     devport.procfile(web="echo $$ here; exec sleep 1000", other="exec sleep 1000")
     for _ in range(count):
         running = devport.start("--no-pty", "--keep-going")
@@ -159,7 +159,7 @@ def test_p22_pipe_held_by_a_stranger(devport, tally):
 
 def test_p22_closed_stdout_and_prompt(devport, tally):
     """A closed stdout is no end and costs nothing; a prompt is seen, whoever else speaks (F33, F34)."""
-    count = trials(1, 100)  # 5 in the catalogue's short column
+    count = trials(5, 100)
     devport.procfile(
         mute="exec >&- 2>&-; while ! test -e ../end; do sleep 0.05; done; exit 7",
         ask="printf 'prompt> '; exec sleep 1000",
@@ -263,7 +263,7 @@ def test_p24_services_that_fail_to_start(frame, tally):
 def test_p39_callers_descriptors(devport, windows, tally):
     """The caller has a lock and a pipe: `$(devport start)` returns, the lock is free, the pipe ends (F45)."""
     need("bash")
-    count = trials(1, 25)  # 3 in the catalogue's short column; 50 in the night, over both
+    count = trials(3, 25)  # 50 in the night, over both
     machines = background._machine(devport, windows=windows)
     machine = next(machines)
     try:

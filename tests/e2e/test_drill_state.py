@@ -38,7 +38,7 @@ def supervisors(machine):
 @pytest.mark.timeout(600)
 def test_p01_starts_of_one_service_at_once(plain, tally):
     """Of 16 at one moment one starts it: all succeed, with the same answer, and one life is there (F58)."""
-    rounds = trials(1, 25)
+    rounds = trials(5, 25)
     words = ["start", "--no-tmux", "--key", "web", "--", *shell("echo $$ >>births; exec sleep 1000")]
     for number in range(1, rounds + 1):
         several = [plain.devport.spawn([DEVPORT, *words]) for _ in range(16)]
@@ -177,7 +177,7 @@ def test_f54_a_removed_lock_file_does_not_let_a_second_life_in(plain, words):
 @pytest.mark.timeout(600)
 def test_p28_forged_locks(plain, tally):
     """Whatever a held lock says, and while others look at it: no stranger is ever signalled (F15, F57)."""
-    rounds = trials(9, 300)
+    rounds = trials(20, 300)
     row = plain.start("web", argv("signals"))
     plain.logged(row["hash"], rb"ready")
     victim = plain.devport.spawn(python("import signal\nwhile True: signal.sigwait(range(1, 32))"))

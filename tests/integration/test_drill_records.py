@@ -79,7 +79,7 @@ def test_p03_registrations_of_one_checkout(memory):
 @pytest.mark.timeout(600)
 def test_p04_no_increment_is_lost(memory, tally):
     """Eight or twenty processes count in one record while a heartbeat writes it: the sum is exact (F52)."""
-    processes, times = trials(8, 20), trials(60, 500)
+    processes, times = trials(8, 20), trials(100, 500)
     store = Store(str(memory))
     store.write([A])
     crowd(processes + 1, "increments_and_beats", store.root, times, trials(30, 500))

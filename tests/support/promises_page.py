@@ -15,6 +15,7 @@ if __name__ == "__main__":
 
 from controls import control  # noqa: E402 - as a script it has to find them first
 from promises import entry  # noqa: E402
+from promises.asked import ASKED  # noqa: E402
 
 COUNTED = HERE / "promises" / "counted.json"
 """What `make drill` has counted last: trials by test."""
@@ -47,6 +48,7 @@ def page():
     if PEERS.exists():
         parts.append(_beside(json.loads(PEERS.read_text(encoding="utf-8"))))
     parts += [_part(*part, counted) for part in PARTS]
+    parts.append(_asked())
     return "\n".join(parts)
 
 
@@ -93,6 +95,20 @@ def _part(letter, title, about, counted):
             control_ = "yes" if number in controlled else ""
             cells = (number, found.promise, _held(found), control_, *_counted(found, counted))
             lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _asked():
+    """How much the research that the catalogue comes from asks of the drill, and how much is done."""
+    lines = [
+        "## Asked and done",
+        "",
+        "What the catalogue of the drill asks for, in rounds, and what is done; *why* where it is less.",
+        "",
+        "| | asked of `make test` | of `make drill` | done in `make test` | in `make drill` | why |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [f"| {' | '.join((number, *cells))} |" for number, cells in sorted(ASKED.items())]
     return "\n".join([*lines, ""])
 
 

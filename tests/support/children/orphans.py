@@ -1,6 +1,6 @@
 """orphans.py COUNT [FIFO]: makes COUNT orphans that live up to half a second, prints "ready", and stays.
 
-With FIFO every second one ends at once, and the others when somebody opens it for writing.
+With FIFO every second one ends at once, and the others live on when somebody opens it for writing.
 """
 
 import os
@@ -12,10 +12,10 @@ for number in range(int(sys.argv[1])):
     pid = os.fork()
     if pid == 0:
         if os.fork() == 0:
-            if not gate:
-                select.select([], [], [], number % 50 / 100)
-            elif number % 2:
+            if gate and number % 2:
                 open(gate[0], "rb").close()
+            if not gate or number % 2:
+                select.select([], [], [], number % 50 / 100)
         os._exit(0)
     os.waitpid(pid, 0)
 print("ready", flush=True)
