@@ -1,6 +1,7 @@
 """Probes with real servers, commands and output: what they make of each, and what it costs the loop."""
 
 import contextlib
+import gc
 import os
 import re
 import socket
@@ -715,3 +716,25 @@ time.sleep(1000)
     assert printed(job).count(b"Listening") == 2
     assert job.lifecycle.state is State.STARTING
     prober.close()
+
+
+@pytest.mark.parametrize("kind", ["exec", "tcp", "http"])
+def test_questions_leave_no_garbage(loop, ports, kind):
+    """What asked is gone with its answer: in days of probes nothing waits for the garbage collector."""
+    port = ports.first
+    job = serve(loop, "fine", port)
+    asked = []
+    prober = Prober(loop, job, Probe(kind, ("true",), period=0.01), port, aim="live")
+    made = prober._make
+    prober._make = lambda done: asked.append(None) or made(done)
+    loop.send(job, READY)
+    run_until(loop, lambda: len(asked) > 3)
+    gc.collect()
+    gc.disable()
+    try:
+        run_until(loop, lambda: len(asked) > 23)
+        found = gc.collect()
+    finally:
+        gc.enable()
+
+    assert found < 20
