@@ -124,6 +124,9 @@ def test_nothing_found_says_what_to_do(root):
         "cannot find a project: no devport.yaml and no Procfile in .; "
         "write a Procfile (web: COMMAND) or a devport.yaml, or name one with -f"
     )
+    write(root, **{"Procfile.dev": PROCFILE})
+    assert failure(f"{root}/sub", 1, root=".") == message
+    assert failure(f"{root}", 1, root=".").endswith("in .; there is Procfile.dev: name it with -f")
     # Above the temporary folder nothing is promised, so upwards is asked of a name that nobody has.
     message = failure(f"{root}/sub", 1, {"PROCFILE": "Procfile.nobody.has"})
     assert message == f"cannot find Procfile.nobody.has: not in {root}/sub or above (PROCFILE names it)"

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from devport.context import Context
+from devport.encoding import decode, encode, printable
 from devport.errors import DevportError, ExitStatus, UsageError
 from devport.model import NOTHING, Project, Service
 from devport.project import files, procfile
@@ -122,7 +123,21 @@ def find(context: Context, file: str | None, root: str | None, env: Mapping[str,
     why = "".join(f"; {reason}" for reason in _passed(context, folders, wanted))
     if wanted:
         raise DevportError(f"cannot find {wanted}: not {where} (PROCFILE names it){why}")
-    raise NoProject(f"cannot find a project: no devport.yaml and no Procfile {where}; {HINT}{why}")
+    hint = _another(folders[0]) or HINT
+    raise NoProject(f"cannot find a project: no devport.yaml and no Procfile {where}; {hint}{why}")
+
+
+def _another(folder: str) -> str:
+    """What else in `folder` may be meant: Rails has a `Procfile.dev`."""
+    try:
+        names = sorted(decode(name) for name in os.listdir(encode(folder)))
+    except OSError:
+        return ""
+    for name in names:
+        is_one = name.lower().startswith("procfile") and name not in NAMES
+        if is_one and os.path.isfile(encode(os.path.join(folder, name))):
+            return f"there is {printable(name)}: name it with -f"
+    return ""
 
 
 def _passed(
