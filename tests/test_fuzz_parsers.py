@@ -1,6 +1,7 @@
 """Parsers and documents that are almost right: an error of devport's own, with file and line, or a result."""
 
 import json
+import math
 import os
 import re
 from hashlib import sha256
@@ -278,13 +279,19 @@ RECORD = Record(
 RECORD_FILE = "services/0123456789.json"
 
 
+def _finite(text):
+    if not math.isfinite(float(text)):
+        raise ValueError
+    return 0.0
+
+
 def line_of_json(data):
     """Where JSON's own grammar is broken: "line N: ", and nothing for what is wrong otherwise."""
     try:
-        json.loads(data.decode(errors="replace"))
+        json.loads(data.decode(errors="replace"), parse_constant=_finite, parse_float=_finite)
     except json.JSONDecodeError as error:
         return f"line {error.lineno}: it is not valid JSON$"
-    except (ValueError, RecursionError):  # a number of thousands of digits, depth
+    except (ValueError, RecursionError):  # a number that is none or of thousands of digits, depth
         return "it is not valid JSON$"
     return "(?!line)"
 

@@ -220,9 +220,10 @@ WARM = 1 / 4
 MOST = 3072.0
 """KB an hour by which no supervisor may grow in these ten minutes.
 
-Measured: 0 to 580 for most, up to 1,900 where what is remembered of the output (128 KB) has not its full size
-yet, or a command is run as a probe twice a second. Both come to rest: Python keeps up to 2,000 freed tuples of
-each size, and with five probes a second a supervisor grows by some 360 KB in seven minutes, then not at all.
+Measured: 0 to 580 for most, up to 1,900 where what is remembered of the output (128 KB) has not its full
+size yet, or a command is run as a probe twice a second. Both come to rest: Python keeps up to 2,000 freed
+tuples of each size, and with five probes a second a supervisor grew by 360 KB in seven minutes, then by none
+in thirteen.
 The catalogue asks for 1,024 over a day.
 """
 
