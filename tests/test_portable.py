@@ -17,7 +17,7 @@ OFF = (
 )
 FAULTS = "tests/e2e/test_faults.py"
 MATRIX = "tests/e2e/test_matrix.py"
-CANNOT = "bare or f05 or f06 or test_both_killed or test_process_group_killed"
+CANNOT = "bare or f05 or f06 or both_killed or survives_both or test_process_group_killed"
 CANNOT += " or test_manager_killed or test_supervisor_killed"  # one of that family is bare
 CANNOT += " or (test_kill_9 and supervisor)"  # the guardian there is a shell, and knows the group alone
 SHORT = (

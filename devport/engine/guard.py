@@ -26,6 +26,7 @@ from devport.kernel import descendants, roster
 _ROUNDS = 100
 _FROM_KERNEL = 0x80  # si_code SI_KERNEL (sigaction(2)): typed at the terminal, not sent by a process
 _TYPED = {signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP}
+_A_MOMENT = 0.5  # seconds that a service may take to stop when Ctrl-Z is typed
 _HASTE = 0.1  # seconds for what dies of a SIGKILL, where nobody is waited for
 
 
@@ -160,11 +161,28 @@ def _wait(pid: int, *, typed: bool, deaf: bool) -> tuple[int, int]:
                 os.kill(os.getpid(), signal.SIGSTOP)
                 os.kill(pid, signal.SIGCONT)
         elif at_terminal and not typed:
-            if number == signal.SIGTSTP:  # the service has stopped; the shell waits to see us stop
+            if number == signal.SIGTSTP:  # the service has it too; the shell waits to see us stop
+                _await_stopped(pid)
                 os.kill(os.getpid(), signal.SIGSTOP)
         elif not (number == signal.SIGHUP and deaf):
             requests += number in ENDS and debounce.counts(number, time.monotonic())
             os.kill(pid, number)
+
+
+def _await_stopped(pid: int) -> None:
+    """Wait until what is in our group and below `pid` has stopped, for a moment if it does not.
+
+    The shell takes the terminal when we stop: who had not heard yet would take the first keys from it, and
+    who leaves the screen as it found it (vim) would do so behind the prompt.
+    """
+    group, end = os.getpgrp(), time.monotonic() + _A_MOMENT
+
+    def is_going_on(one: int) -> bool:
+        known = descendants.stat(one)
+        return known is not None and known.group == group and not descendants.is_stopped(one)
+
+    while time.monotonic() < end and any(map(is_going_on, descendants.below(pid))):
+        time.sleep(_A_MOMENT / 100)
 
 
 def _next_signal() -> tuple[int, bool]:

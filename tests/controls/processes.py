@@ -416,6 +416,14 @@ CONTROLS = (
         also=((LOOP, "            self._excuse(began)", "            pass"),),
     ),
     Control(
+        "prompt-comes-before-the-stop",
+        "F22",
+        "devport/engine/guard.py",
+        "                _await_stopped(pid)\n",
+        "",
+        ("tests/e2e/test_terminal.py::test_run_is_stopped_before_the_prompt",),
+    ),
+    Control(
         "size-is-not-read-again",
         "F22 F24",
         FOREGROUND,

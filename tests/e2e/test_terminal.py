@@ -7,7 +7,7 @@ import termios
 
 import pytest
 from support import procs
-from support.running import DEVPORT, LATE, child, need
+from support.running import DEVPORT, LATE, child, need, python
 
 SGR = rb"\x1b\[([0-9;]*)m"
 CTRL_C, CTRL_Z, CTRL_D, CTRL_BACKSLASH = b"\x03", b"\x1a", b"\x04", b"\x1c"
@@ -370,6 +370,26 @@ def test_run_ctrl_z_and_fg(devport, shell):
     shell.expect(rb"<> ")
     shell.type(b"echo status=$?\n")
     shell.expect(rb"status=0")
+
+
+def test_run_is_stopped_before_the_prompt(devport, shell):
+    """What takes its time to stop, as vim does, is given it before the shell has the terminal."""
+    slow = (
+        "import os,signal,time;"
+        "stop=lambda *_:(time.sleep(0.2),os.write(1,b'put away'),os.kill(os.getpid(),signal.SIGSTOP));"
+        "signal.signal(signal.SIGTSTP,stop);os.write(1,b'ready');signal.pause()"
+    )
+    devport.procfile(web=python(slow))
+    shell.type(f"{DEVPORT} run web\n".encode())
+    shell.expect(rb"ready")
+    shell.type(CTRL_Z)
+
+    assert shell.expect(rb"(put away|Stopped)")[1] == b"put away"
+    shell.expect(rb"Stopped.*devport run web")
+    shell.type(b"fg\n")
+    shell.expect(rb"devport run web")
+    shell.type(CTRL_C)
+    shell.expect(rb"<> ")
 
 
 def test_run_pipeline(devport, shell):

@@ -229,6 +229,7 @@ CATALOGUE = (
             f"{FAULTS}test_f22_supervisor_alone_is_continued",
             f"{TERMINAL}test_ctrl_z_and_fg",
             f"{TERMINAL}test_run_ctrl_z_and_fg",
+            f"{TERMINAL}test_run_is_stopped_before_the_prompt",
             f"{DRILL}test_p16_suspended_and_continued",
         ),
     ),
