@@ -11,6 +11,7 @@ stays in its process group and session and hears what the terminal sends.
 """
 
 import os
+import select
 import signal
 import time
 from collections.abc import Callable
@@ -182,7 +183,7 @@ def _await_stopped(pid: int) -> None:
         return known is not None and known.group == group and not descendants.is_stopped(one)
 
     while time.monotonic() < end and any(map(is_going_on, descendants.below(pid))):
-        time.sleep(_A_MOMENT / 100)
+        select.select([], [], [], _A_MOMENT / 100)
 
 
 def _next_signal() -> tuple[int, bool]:
