@@ -5,6 +5,7 @@ listener.py shared: it says "shared with PID" of its child, which listens too, i
 
 import os
 import select
+import signal
 import socket
 import sys
 
@@ -24,6 +25,8 @@ if "shared" in sys.argv:
         os.setsid()
     select.select([], [], [])
 codes = [word[5:] for word in sys.argv[1:] if word.startswith("exit=")]
+if codes:  # the end of a session's leader is a hangup for who stays
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 parent = codes and os.fork()
 print("ready", os.environ["PORT"], flush=True) if not codes or parent else None
 if parent:
