@@ -19,6 +19,7 @@ import tempfile
 from typing import NamedTuple
 
 import controls
+from support import drill
 
 ROOT = pathlib.Path(__file__).parents[2]
 PATIENCE = 120.0
@@ -120,6 +121,7 @@ def run(python, tests, *options, patience=IMPATIENT, timeout=PATIENCE):
     """
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
     clean.pop("PYTHONPATH", None)
+    clean.pop(drill.REPORT, None)  # what a broken devport does is no trial
     clean["DEVPORT_TEST_PATIENCE"] = str(patience)
     clean["PYTHONSAFEPATH"] = "1"  # not the devport of the checkout, where it runs
     return subprocess.run(
