@@ -29,7 +29,7 @@ lint: $(VENV)/tools
 bench: $(VENV)/demo
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench
 
-# The long columns, walks, soak, controls, and the peers that are installed (docs/promises.md): one to two hours on two cores.
+# The long columns, walks, soak, controls, and the peers that are installed (docs/promises.md): an hour on two cores.
 drill: $(VENV)/tools
 	rm -f $(VENV)/counted
 	DEVPORT_TEST_DRILL_REPORT=$(CURDIR)/$(VENV)/counted $(BIN)/python -m pytest -n auto --dist worksteal --drill -m "drill or drill_only"

@@ -18,8 +18,9 @@ import sys
 import tempfile
 from typing import NamedTuple
 
-import controls
 from support import drill
+
+import controls
 
 ROOT = pathlib.Path(__file__).parents[2]
 PATIENCE = 120.0
