@@ -33,7 +33,7 @@ says that devport was also run with that protection taken out, and that the test
 rounds, lines, bytes, messages), *failures* how many of its tests have failed then. `make test` runs each of
 these tests too, with smaller numbers.
 
-`make drill` takes somewhat more than an hour on two cores: the long columns, random walks of a real devport, a
+`make drill` takes a little over an hour on two cores: the long columns, random walks of a real devport, a
 soak of ten minutes, all controls, and the other runners under the same faults. `make mutation` says what the
 tests of the lifecycle are worth ([mutation.md](mutation.md)).
 
