@@ -166,8 +166,14 @@ def orphans(leaders: Mapping[int, str]) -> set[int]:
         from devport.kernel import portable  # noqa: PLC0415 - psutil takes 20 ms and some MB
 
         return portable.orphans(leaders)
-    found = set(children(os.getpid())) - leaders.keys()
-    return {pid for pid in found if (known := stat(pid)) is not None and known.state not in "ZX"}
+    looked: set[int] = set()
+    while True:
+        found = set(children(os.getpid())) - leaders.keys()
+        living = {pid for pid in found if (known := stat(pid)) is not None and known.state not in "ZX"}
+        if living or found <= looked:
+            return living
+        # Who was listed alive and is dead by now has left us what it forked: that was not listed yet.
+        looked |= found
 
 
 def is_stopped(pid: int) -> bool:

@@ -44,6 +44,14 @@ CONTROLS = (
         (f"{FAULTS}::test_f06_orphans_are_reaped",),
     ),
     Control(
+        "one-look-is-believed",
+        "F02",
+        DESCENDANTS,
+        "        if living or found <= looked:\n",
+        "        if True:\n",
+        ("tests/integration/test_faults_kernel.py::test_f02_child_of_who_died_while_it_was_looked_at",),
+    ),
+    Control(
         "rain-is-not-adopted",
         "P10",
         DESCENDANTS,

@@ -65,6 +65,23 @@ def test_f18_zombie_that_its_parent_keeps():
     assert found == []
 
 
+def test_f02_child_of_who_died_while_it_was_looked_at(monkeypatch):
+    """Listed alive, dead when it is asked for its state: what it leaves behind is found all the same."""
+    listed, states = iter([[11], [11, 12]]), {11: "Z", 12: "S"}
+    monkeypatch.setattr(descendants, "children", lambda _pid: next(listed))
+    monkeypatch.setattr(descendants, "stat", lambda pid: descendants.Stat(states[pid], 1, pid, pid))
+
+    assert descendants.orphans({}) == {12}
+
+
+def test_f02_dead_orphans_are_nobody(monkeypatch):
+    """A zombie that nobody has reaped yet is looked at twice, and no more."""
+    monkeypatch.setattr(descendants, "children", lambda _pid: [11, 13])
+    monkeypatch.setattr(descendants, "stat", lambda pid: descendants.Stat("Z", 1, pid, pid))
+
+    assert descendants.orphans({13: "token"}) == set()
+
+
 def _next_pid_is(number):
     """Have the kernel give `number` to the next process; whether it can be asked to."""
     try:

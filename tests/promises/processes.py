@@ -27,6 +27,7 @@ CATALOGUE = (
         (
             f"{FAULTS}test_f02_daemons_of_two_services",
             f"{BACK}test_f01_f02_whole_tree",
+            f"{KERNEL}test_f02_child_of_who_died_while_it_was_looked_at",
             f"{BACK}test_f02_escape_artist",
             f"{DRILL}test_p11_escapee",
         ),
