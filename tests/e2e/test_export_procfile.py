@@ -47,13 +47,22 @@ def start():
             popen = subprocess.Popen(
                 [manager, "start"], cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        started.append(popen)
+        started.append((popen, folder, log.name))
         return popen
 
     yield run
-    for one in started:
+    for one, folder, log in started:
+        if one.args[0].endswith("honcho"):
+            eventually(lambda folder=folder, log=log: _told_of(folder, log), 20)
         one.send_signal(signal.SIGTERM)
         one.wait(20)
+
+
+def _told_of(folder, log):
+    """Wait for the starts: honcho 2.0 breaks on a signal that comes before it has told of each."""
+    with open(os.path.join(folder, "Procfile"), "rb") as procfile, open(log, "rb") as said:
+        entries = [line for line in procfile if line.strip() and not line.startswith(b"#")]
+        assert said.read().count(b" started (pid=") == len(entries)
 
 
 def test_runs(start, manager, tmp_path):
