@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from devport.engine.escapes import RESET, leaves_colour, only_colours, reset_lines, unfinished
@@ -83,6 +83,10 @@ CORPUS = [  # what a service prints, what a terminal is given
     (b"\xc2\x80\xc2\x9f", MARK * 2),
     (b"\xc2\x1b[2J\x9b", MARK),
     (b"\xc2\xc2\x9b\x9b", b"\xc2" + MARK + b"\x9b"),
+    # C0 controls that go down, ask, or exchange letters, and what they stood between
+    (b"a\x05b\x0bc\x0cd\x0ee\x0ff", b"abcdef"),
+    (b"\x1b\x0c[2J", GONE),
+    (b"\xc2\x0e\x9b2J", MARK + b"2J"),
     # what only looks like one
     (b"\xc2\xa0\xc2\xb5", b"\xc2\xa0\xc2\xb5"),
     ("żółw 🐢".encode(), "żółw 🐢".encode()),
@@ -91,6 +95,7 @@ CORPUS = [  # what a service prints, what a terminal is given
 ]
 
 SGR = re.compile(rb"\x1b\[[0-9;:]*m")
+MOVING = b"\x05\x0b\x0c\x0e\x0f"  # ENQ, VT, FF, SO, SI
 PIECES = [before for before, _ in CORPUS] + [bytes([value]) for value in range(256)]
 OUTPUT = st.lists(st.sampled_from(PIECES) | st.binary(max_size=8), max_size=12).map(b"".join)
 
@@ -107,21 +112,39 @@ def test_corpus_within_text(before, after):
     assert only_colours(b"before" + before + b"\nafter") == b"before" + after + b"\nafter"
 
 
-@pytest.mark.parametrize("value", sorted(set(range(256)) - {0x1B}))
+@pytest.mark.parametrize("value", sorted(set(range(256)) - {0x1B, *MOVING}))
 def test_single_bytes(value):
-    """No byte but ESC is touched: CR, NUL, and what is not UTF-8."""
+    """No other byte is touched: CR, NUL, and what is not UTF-8."""
     data = b"a" + bytes([value]) + b"b"
 
     assert only_colours(data) == data
 
 
+def forbidden(passed):
+    """What no terminal is to be given."""
+    rest = SGR.sub(b"", passed)
+    return re.findall(rb"\x1b|\xc2[\x80-\x9f]|[" + MOVING + rb"]", rest)
+
+
 @given(OUTPUT)
 def test_nothing_forbidden_passes(data):
-    """What passes holds no ESC but those of colours, and no C1 control, however it is put together."""
+    """What passes holds no ESC but those of colours, and no other control, however it is put together."""
     passed = only_colours(data)
 
-    assert b"\x1b" not in SGR.sub(b"", passed)
-    assert re.search(rb"\xc2[\x80-\x9f]", passed) is None
+    assert forbidden(passed) == []
+
+
+@given(OUTPUT, OUTPUT)
+@example(b"\xc2", b"\x9b2J")
+@example(b"\xc2\x0e", b"\x9b2J")
+@example(b"\xc2\x1b[K", b"\x9b2J")
+@example(b"\x1b\x0b", b"[2J")
+def test_nothing_forbidden_comes_together(first, second):
+    """Nor when a line is shown in two pieces because its end is late."""
+    keep = len(first) - unfinished(first)
+    passed = only_colours(first[:keep], goes_on=True) + only_colours(first[keep:] + second)
+
+    assert forbidden(passed) == []
 
 
 @given(OUTPUT)
@@ -140,13 +163,13 @@ def test_every_line_stays(data):
 
 @given(st.binary())
 def test_plain_is_unchanged(data):
-    """Bytes without ESC and without C1 controls are not touched."""
-    plain = re.sub(rb"\x1b|\xc2", b"", data)
+    """Bytes without ESC and without such controls are not touched."""
+    plain = re.sub(rb"\x1b|\xc2|[" + MOVING + rb"]", b"", data)
 
     assert only_colours(plain) == plain
 
 
-@given(st.text(st.characters(exclude_characters="\x1b", exclude_categories=("Cs",))))
+@given(st.text(st.characters(exclude_characters="\x1b" + MOVING.decode(), exclude_categories=("Cs",))))
 def test_text_is_unchanged(text):
     """Nor is any text; only its C1 controls are."""
     assert only_colours(text.encode()).decode() == re.sub("[\x80-\x9f]", "\ufffd", text)
@@ -171,6 +194,8 @@ SPLIT = [
     b"\x1b]0;title\x1b\\",
     b"\x1bPdata\x1b\\",
     b"\x1b_G\x1b\\",
+    b"\xc2\x9b",
+    b"\xc2\xa0",
 ]
 
 

@@ -184,7 +184,7 @@ class Stream:
             for line in lines[:-1].split(b"\n"):
                 printer.json_line(self.name, line)
             return
-        if b"\x1b" in lines or self.coloured or (printer.terminal and b"\xc2" in lines):
+        if printer.terminal or self.coloured or b"\x1b" in lines:
             lines = self._tidy(lines)
         prefix = self._refresh()
         begun = printer.open is self
@@ -233,8 +233,8 @@ class Stream:
             coloured = b"\x1b" in data
             start = b"" if printer.open is self else printer.break_line() + self._refresh()
             self.coloured = coloured or (self.coloured and not start)
-            if printer.terminal and (coloured or b"\xc2" in data):
-                data = escapes.only_colours(data)
+            if printer.terminal:
+                data = escapes.only_colours(data, goes_on=True)
             printer.sink.write(start, data)
             printer.open = self
         self._held += tail

@@ -115,6 +115,7 @@ class Plain:
 
 
 def _plain(data: bytes) -> bytes:
-    if b"\x1b" in data or b"\xc2" in data:
-        data = SGR.sub(b"", escapes.only_colours(data))
+    data = escapes.only_colours(data, goes_on=True)
+    if b"\x1b" in data:
+        data = SGR.sub(b"", data)
     return data.replace(b"\r\n", b"\n")

@@ -161,10 +161,18 @@ CONTROLS = (
         (f"{FAULTS}::test_f38_escapes_on_a_terminal",),
     ),
     Control(
+        "single-controls-pass",
+        "F38",
+        ESCAPES,
+        "if any(control in data for control in _MOVING):",
+        "if False:",
+        (f"{FAULTS}::test_f38_escapes_on_a_terminal",),
+    ),
+    Control(
         "unfinished-escapes-pass",
         "F38",
         PRINTER,
-        "data = escapes.only_colours(data)",
+        "data = escapes.only_colours(data, goes_on=True)",
         "pass",
         (f"{FAULTS}::test_f38_escapes_on_a_terminal",),
         also=(

@@ -940,6 +940,7 @@ def test_f37_line_breaks_that_are_none(devport, terminal):
 
 
 ESCAPES = [
+    b"\x05\x0b\x0c\x0e\x0f",
     b"\x1b[2J\x1b[H",
     b"\x1b[10;10H",
     b"\x1b[A\x1b[B\x1b[C\x1b[D",
@@ -1007,7 +1008,7 @@ def test_f38_escapes_on_a_terminal(devport):
 
     left = re.sub(rb"\x1b\[[0-9;:]*m", b"", running.output)
     assert b"\x1b" not in left
-    assert re.search(rb"\xc2[\x80-\x9f]", left) is None
+    assert re.search(rb"\xc2[\x80-\x9f]|[\x05\x0b\x0c\x0e\x0f]", left) is None
     for number in range(len(UNFINISHED)):
         assert re.search(rb"^other +\| %d is safe\r?$" % number, left, re.MULTILINE)
     for line in running.output.split(b"\n"):
