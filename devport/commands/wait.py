@@ -64,7 +64,13 @@ def _project(context: Context, arguments: Arguments, until: float, progress: Pro
     """What came of all services of the project, those included that begin while others are waited for."""
     project = _Project(context, arguments)
     outcomes: dict[str, Outcome] = {}
-    wait_until(lambda: bool(project.begun()), until - context.now())
+
+    def begun() -> bool:
+        if progress.show is not None:
+            progress.show([("this project", "nothing of it has begun to run yet")])
+        return bool(project.begun())
+
+    wait_until(begun, until - context.now())
     while fresh := [record for record in project.begun() if record.hash not in outcomes]:
         done = wait(context, project.targets.store, fresh, until, show=progress.show, lenient=True)
         outcomes.update({one.record.hash: one for one in done})

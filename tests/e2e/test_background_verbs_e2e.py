@@ -347,6 +347,18 @@ def test_wait_for_the_whole_project(devport, verbs):
     run.stop()
 
 
+def test_wait_says_what_for(devport):
+    """At a terminal one line tells that nothing runs yet; it goes when something does."""
+    devport.procfile(web=child("signals"))
+    waiting = devport.spawn([DEVPORT, "wait"], terminal=(100, 24))
+    waiting.expect(rb"\r\d s  this project: nothing of it has begun to run yet\x1b\[K")
+    run = devport.start()
+
+    assert waiting.finish() == 0
+    assert waiting.output.endswith(b"\r\x1b[Kweb is ready\r\n")
+    run.stop()
+
+
 def test_logs_follow_through_a_restart(devport, verbs):
     """One view of all its lives, until Ctrl-C, which ends the view only."""
     devport.procfile(web=child("signals"))
