@@ -129,6 +129,8 @@ def test_the_session_is_made_with_its_first_window():
         ],
         [(0, "no server running on /x"), (0, "lost server"), (0, "no server running on /x")],
         [(0, "server exited"), (0, "no server running on /x")],
+        [(0, "no current target")],
+        [(0, "no current target"), (0, "server exited unexpectedly"), (0, "no server running on /x")],
     ],
 )
 def test_races_are_tried_again(faults):

@@ -30,6 +30,7 @@ NO_SESSION = (
     "error connecting",
     "failed to connect",
     "no sessions",
+    "no current target",  # a server that has none at all: `exit-empty off`, or its last one has just gone
 )
 DYING = ("no server running", "server exited", "lost server", "failed to connect")
 

@@ -80,8 +80,9 @@ def test_command_that_does_nothing(loop):
 def external(loop, tmp_path, *, stop=None, begin=None, **policy):
     """A job whose command starts a daemon and returns; `pid` is where the daemon's is written."""
     pid = tmp_path / "daemon"
-    start_daemon = begin or f"setsid sh -c 'echo $$ > {pid}; exec sleep 1000' >/dev/null 2>&1 & sleep 0.05"
-    job = make_job(loop, sh(start_daemon), external=True, **policy)
+    daemon = f"setsid sh -c 'echo $$ > {pid}; exec sleep 1000' >/dev/null 2>&1 &"
+    daemon += f" while ! [ -s {pid} ]; do sleep 0.01; done"
+    job = make_job(loop, sh(begin or daemon), external=True, **policy)
     Stopper(loop, job, sh(stop or f"kill $(cat {pid}); rm {pid}"), external=True)
     return job, pid
 
@@ -134,9 +135,12 @@ def test_external_found_down(loop, tmp_path):
     run_until(loop, lambda: job.spawns == 2 and file.exists())
 
     run_until(loop, lambda: is_reaped(first))
+    run_until(loop, lambda: file.exists() and job.process is None)
+    second = int(file.read_text())
     loop.send(job, READY)
     down(loop, job)
     assert not file.exists()
+    run_until(loop, lambda: is_reaped(second))
 
 
 def test_external_stopped_on_its_way_up(loop, tmp_path):

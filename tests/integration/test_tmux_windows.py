@@ -263,6 +263,15 @@ def test_opening_after_the_end_of_the_server(servers, tmux, how):
         assert not tmux.exists(window)
 
 
+def test_a_server_without_a_session(servers, tmux):
+    """One that outlives its last session (`exit-empty off`), or has not ended yet, gets a new one."""
+    servers.tmux("start-server", ";", "set", "-s", "exit-empty", "off")
+    for round_ in range(2):
+        tmux.open_windows([(f"w{round_}", SLEEP)])
+        assert servers.windows() == [f"w{round_}"]
+        servers.tmux("kill-session", "-t", "=devport")
+
+
 def test_a_server_keeps_nothing_of_ours(servers, tmp_path):
     """Neither a descriptor, nor the terminal and process group, nor the folder of who started it."""
     lock, pipe = tmp_path / "lock", tmp_path / "told"
