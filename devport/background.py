@@ -5,7 +5,7 @@ is in its record.
 """
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from devport.context import Context, wait_until
@@ -53,7 +53,7 @@ def launch(
         # Others may have started them while we waited for our turn; what ends only now is not ours.
         fresh = [one for one in records if one.hash in idle and held(store.lock_path(one.hash)) is None]
         begun, trouble = _begin(context, store, fresh, windows=windows, ports=ports)
-        _wait(store, begun)
+        _wait(store, begun, others=_begun_by_others(store, records, begun))
         started = {record.hash for record in fresh}
         return tuple(
             _outcome(store, one, fresh=one.hash in started, trouble="" if one.hash in begun else trouble)
@@ -120,10 +120,22 @@ def _last_life(record: Record) -> dict[str, object]:
     return {"state": record.state, "error": record.error, "run": record.run}
 
 
-def _wait(store: Store, begun: Iterable[str]) -> None:
-    """Wait until every supervisor has spawned its service, or could not, and a moment more."""
-    pending = set(begun)
-    wait_until(lambda: _decided(store, pending), PATIENCE)
+def _begun_by_others(store: Store, records: Sequence[Record], ours: Collection[str]) -> set[str]:
+    """The hashes of `records` that a supervisor of the background runs which is not one of `ours`."""
+    holders = {one.hash: held(store.lock_path(one.hash)) for one in records if one.hash not in ours}
+    return {hash_ for hash_, holder in holders.items() if holder is not None and holder.mode == "background"}
+
+
+def _wait(store: Store, begun: Collection[str], *, others: Collection[str]) -> None:
+    """Wait until every supervisor has spawned its service, or could not, and a moment more.
+
+    That of another launcher may have its lock and no service yet.
+    """
+    pending = {*begun, *others}
+    left = len(pending) + 1
+    while len(pending) < left:  # many at once take longer than one: for as long as some get there
+        left = len(pending)
+        wait_until(lambda: _decided(store, pending), PATIENCE)
     # One that crashes at once was ready for a moment; that is no success.
     wait_until(lambda: all(_is_in_trouble(store, one) for one in begun), AT_ONCE)
 

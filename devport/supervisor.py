@@ -307,6 +307,8 @@ class Supervisor:
         counts = self.debounce.counts(number, self.context.now())
         if counts or self.job.lifecycle.wanted:  # a restart between the two has taken the first back
             self._wish(DOWN)
+            # Noting it in the record may take longer than a bounce, where the disk is busy.
+            self.loop.then(lambda: self.debounce.obeyed(self.context.now()))
 
     def _wish(self, event: Event) -> None:
         self.loop.send(self.job, event)

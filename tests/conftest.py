@@ -5,11 +5,18 @@ import signal
 import uuid
 
 import pytest
+from hypothesis import HealthCheck, settings
 from promises import entry
 from support import drill, procs
-from support.running import Devport
+from support.running import LEAVING, Devport
 
 REAL = {"e2e", "integration"}
+
+# How long an example takes is the machine's affair. (Where CI is set, hypothesis thinks so too.)
+settings.register_profile(
+    "devport", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("devport")
 
 # Under nohup, or behind a shell's `&`, these are ignored, and everything the tests start would inherit that.
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD):
@@ -79,7 +86,7 @@ def tag(request, monkeypatch):
     yield word
     left = []
     try:
-        procs.gone(word, 2)
+        procs.gone(word, LEAVING)
     except AssertionError:
         left = procs.tree(word)
         procs.kill_all(word)

@@ -351,7 +351,11 @@ WORDS = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=400,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(verb=st.sampled_from([*PARSING, None]), words=st.lists(WORDS, max_size=6))
 def test_any_argv_has_a_status(call, runs, verb, words):
     """Whatever the words are, devport ends with a status and at most lines of text."""

@@ -443,13 +443,24 @@ def test_lock_of_nobody_that_can_be_named(context, store, record, hold, supervis
     assert error == "cannot stop web: its lock is held by a process that cannot be named"
 
 
-def test_stop_waits_for_the_port(context, store, record, monkeypatch):
+@pytest.fixture
+def obedient(hold, monkeypatch):
+    """Runs a record as somebody who has ended as soon as he is told to, however busy the machine is."""
+
+    def run(record):
+        lock = hold(record)
+        monkeypatch.setattr(stop, "deliver", lambda *_: lock.release())
+
+    return run
+
+
+def test_stop_waits_for_the_port(context, store, record, obedient):
     """A service is gone when its port is free too; a stranger who has it is named."""
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         port = stranger.getsockname()[1]
         web = record(port=port, stop=StopPolicy(grace=0.0))
-        with holder_process(store, web, OBEDIENT):
-            [did] = stopped(context, store, web, late=0.2)
+        obedient(web)
+        [did] = stopped(context, store, web, late=0.2)
 
     assert did.startswith(f"stopped; its port is in use: {port} by ")
 
@@ -615,14 +626,14 @@ def test_rm_of_a_running_service(context, store, record):
     assert store.record(web.hash) is None
 
 
-def test_f72_rm_does_not_call_a_port_free_that_somebody_has(context, store, record, monkeypatch):
+def test_f72_rm_does_not_call_a_port_free_that_somebody_has(context, store, record, obedient, monkeypatch):
     """Who it is, as a stop says it."""
     monkeypatch.setattr(order, "LATE", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         port = stranger.getsockname()[1]
         web = record(port=port, stop=StopPolicy(grace=0.0))
-        with holder_process(store, web, OBEDIENT):
-            [did] = removed(context, store, web)
+        obedient(web)
+        [did] = removed(context, store, web)
 
     assert did.startswith(f"removed; its port is in use: {port} by ")
     assert store.record(web.hash) is None
@@ -723,6 +734,11 @@ def test_wait_gives_up_on_what_failed(context, store, record, state):
     ]
 
 
+def standing(context):
+    """The same at a moment that lasts: what is to come within a second does, whenever the threads run."""
+    return context._replace(now=lambda: 0.0)
+
+
 def test_wait_does_not_give_up_on_yesterdays_failure(context, store, record, hold, supervisor):
     """Another terminal may be just about to start it; if none does, it is believed."""
     web = record(state="failed", error="given up", last_up=utc(context.wall() - 86400))
@@ -735,7 +751,7 @@ def test_wait_does_not_give_up_on_yesterdays_failure(context, store, record, hol
     assert found[3].error == "cannot wait for web: it failed: given up"
     timer = threading.Timer(0.05, lambda: hold(web, socket="/s"))
     timer.start()
-    assert waited(context, store, web, seconds=20) == ["is ready"]
+    assert waited(standing(context), store, web, seconds=20) == ["is ready"]
     timer.join()
 
 
@@ -755,7 +771,7 @@ def test_wait_does_not_believe_an_earlier_end(context, store, record, hold, supe
     assert [soon._settled(None) and soon._record.state for _ in range(4)] == [None, None, None, "exited"]
     timer = threading.Timer(0.05, lambda: hold(web, socket="/s"))
     timer.start()
-    assert waited(context, store, web, seconds=20) == ["is ready"]
+    assert waited(standing(context), store, web, seconds=20) == ["is ready"]
     timer.join()
 
 

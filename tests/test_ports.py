@@ -8,6 +8,7 @@ import sys
 from contextlib import closing
 
 import pytest
+from support import procs
 
 from devport.errors import DevportError, UsageError
 from devport.registry.owner import check_free, owner
@@ -22,13 +23,21 @@ def record(hash_, port, days_ago, **overrides):
     return Record(hash_ * 10, hash_ * 3, port=port, last_up=utc(NOW - days_ago * DAY), **overrides)
 
 
-def listener(address, family=socket.AF_INET, v6only=None):
+@pytest.fixture
+def port():
+    """A port that the kernel gives to nobody else in between: it is not in its range."""
+    ports = procs.Ports(1)
+    yield ports.first
+    ports.release()
+
+
+def listener(address, port, family=socket.AF_INET, v6only=None):
     sock = socket.socket(family)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if v6only is not None:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6only)
     try:
-        sock.bind((address, 0))
+        sock.bind((address, port))
     except OSError as error:
         sock.close()
         if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
@@ -105,20 +114,18 @@ LISTENERS = [
 
 
 @pytest.mark.parametrize(("address", "family", "v6only"), LISTENERS)
-def test_a_listener_of_any_kind_makes_a_port_busy(address, family, v6only):
+def test_a_listener_of_any_kind_makes_a_port_busy(port, address, family, v6only):
     """v4 or v6, wildcard or loopback; free again when it is closed."""
-    with closing(listener(address, family, v6only)) as sock:
-        port = sock.getsockname()[1]
+    with closing(listener(address, port, family, v6only)):
         busy = not is_free(port)
 
     assert busy
     assert is_free(port)
 
 
-def test_a_connection_in_time_wait_does_not_count():
+def test_a_connection_in_time_wait_does_not_count(port):
     """The side that closes first leaves TIME_WAIT behind; the port is free all the same."""
-    server = listener("127.0.0.1")
-    port = server.getsockname()[1]
+    server = listener("127.0.0.1", port)
     with closing(socket.create_connection(("127.0.0.1", port))) as client:
         accepted, _ = server.accept()
         accepted.close()
@@ -129,14 +136,8 @@ def test_a_connection_in_time_wait_does_not_count():
     Held(port).release()
 
 
-def free_port():
-    with closing(listener("127.0.0.1")) as sock:
-        return sock.getsockname()[1]
-
-
-def test_a_held_port_cannot_be_bound_until_it_is_released():
+def test_a_held_port_cannot_be_bound_until_it_is_released(port):
     """Held on both families, against whatever the other one asks for; released completely."""
-    port = free_port()
     possible = [how for how in binds() if can_bind(port, *how)]
     held = Held(port)
     busy = not is_free(held.port)
@@ -171,9 +172,9 @@ def can_bind(port, address, options):
         return True
 
 
-def test_a_held_port_is_not_inherited():
+def test_a_held_port_is_not_inherited(port):
     """Close-on-exec: a child that outlives us does not keep it."""
-    held = Held(free_port())
+    held = Held(port)
     inheritable = [os.get_inheritable(sock.fileno()) for sock in held._sockets]
     held.release()
 
@@ -197,10 +198,9 @@ def test_a_port_that_needs_privileges_says_so():
     assert done.stdout == "cannot use port 80: ports below 1024 need privileges\n"
 
 
-def test_the_owner_of_a_port_is_named_with_pid_and_user():
+def test_the_owner_of_a_port_is_named_with_pid_and_user(port):
     """`python3 (pid 123, user bob)`; nobody for a free one."""
-    with closing(listener("127.0.0.1")) as sock:
-        port = sock.getsockname()[1]
+    with closing(listener("127.0.0.1", port)):
         who = owner(port)
         message = check_free("web", [port])
 
@@ -210,7 +210,7 @@ def test_the_owner_of_a_port_is_named_with_pid_and_user():
     assert check_free("web", [port]) is None
 
 
-def test_an_owner_that_cannot_be_seen_is_another_program_with_its_user(monkeypatch):
+def test_an_owner_that_cannot_be_seen_is_another_program_with_its_user(port, monkeypatch):
     """Without the right to see the process there is still the listener's user."""
     import psutil  # noqa: PLC0415
 
@@ -218,7 +218,7 @@ def test_an_owner_that_cannot_be_seen_is_another_program_with_its_user(monkeypat
         raise psutil.AccessDenied
 
     monkeypatch.setattr(psutil, "net_connections", refuse)
-    with closing(listener("127.0.0.1")) as sock:
-        who = owner(sock.getsockname()[1])
+    with closing(listener("127.0.0.1", port)):
+        who = owner(port)
 
     assert who.startswith("another program")

@@ -28,6 +28,7 @@ class Keyboard:
         self._modes: list[Any] | None = None
         self._typed = bytearray()
         self._dropped, self._clogged = 0, False  # bytes beyond what is kept, and whether that is said
+        self._lost_at = 0.0  # when the last of them came, by the loop's time
         self._pause = _SOON
         self.stay_until = 0.0  # by the loop's time
 
@@ -77,11 +78,15 @@ class Keyboard:
         self._typed += keys[: AHEAD - len(self._typed)]
         if lost > 0:
             self._dropped += lost
+            self._lost_at = self._loop.now()
             if not self._clogged:  # said once, when a paste is over, until the service has read all
                 self._clogged = True
                 self._loop.at(self._loop.now() + HABIT, self._say_dropped)
 
     def _say_dropped(self) -> None:
+        if (over := self._lost_at + HABIT) > self._loop.now():  # more of it has come since
+            self._loop.at(over, self._say_dropped)
+            return
         self._job.say(f"does not read its input: {self._dropped} bytes typed ahead were dropped")
         self._dropped = 0
 

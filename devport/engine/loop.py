@@ -153,8 +153,10 @@ class Loop:
                 del self._timers[callback]
                 callback()
         if self._endings and not self.printer.sink.full:
-            for job in [job for job, ending in self._endings.items() if ending.quiet <= now]:
-                self._end(job)
+            for job, ending in [one for one in self._endings.items() if one[1].quiet <= now]:
+                said = self._read(job)  # we may have been kept from it for longer than it was quiet
+                if job in self._endings and (not said or ending.until <= now):
+                    self._end(job)
 
     # events
 

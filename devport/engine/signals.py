@@ -50,6 +50,11 @@ class Debounce:
         self._counted = number, now
         return True
 
+    def obeyed(self, now: float) -> None:
+        """What counted last has been done: what came while nobody listened is measured from now on."""
+        if self._counted is not None:
+            self._counted = self._counted[0], now
+
 
 class Signals:
     """Catches HEARD from construction to `close`; `descriptor` is readable while any are pending."""

@@ -85,13 +85,14 @@ class Waiting:
     def _result(self) -> Outcome:
         holder: Holder | None = None
         while True:
+            is_late = self._left <= 0  # asked first: what has come to rest in time is not late
             earlier, holder = holder, row(self._store, self._record).holder
             if holder is None:
                 if (settled := self._settled(earlier)) is not None:
                     return settled
             elif (outcome := self._ask(holder)) is not None:
                 return outcome
-            if self._left <= 0:
+            if is_late or (holder is not None and self._left <= 0):
                 late = f"it is not {'done' if is_task(self._record) else 'ready'} in time: {self.why}"
                 return self._failed(late)._replace(late=True)
             self._pause(holder)

@@ -23,6 +23,8 @@ MARK = "DEVPORT_HASH"
 RUN = "DEVPORT_RUN"
 """The one that says, beside it, by which run it was started, where orphans do not become ours."""
 
+_THREADS = 17  # the field num_threads of /proc/PID/stat, counted from the state letter
+
 T = TypeVar("T")
 
 _spare: list[int] = []  # a descriptor that is kept for the moment in which there is no other
@@ -92,7 +94,11 @@ def die_with(parent: int, number: int = signal.SIGKILL) -> bool:
 
 
 class Stat(NamedTuple):
-    """As in /proc/PID/stat (proc(5)): state letter, parent, process group, session."""
+    """As in /proc/PID/stat (proc(5)): state letter, parent, process group, session.
+
+    Z or X only for one that is dead as a whole: the letter is its first thread's, which others outlive,
+    where it has called pthread_exit(3), or for an instant when all are killed.
+    """
 
     state: str
     parent: int
@@ -111,7 +117,10 @@ def stat(pid: int) -> Stat | None:
         fields = _seen(lambda: _read(f"/proc/{pid}/stat")).rpartition(b")")[2].split()
     except OSError:
         return None
-    return Stat(fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]))
+    state = fields[0].decode()
+    if state == "Z" and int(fields[_THREADS]) > 1:
+        state = "S"
+    return Stat(state, int(fields[1]), int(fields[2]), int(fields[3]))
 
 
 def children(pid: int) -> list[int]:

@@ -97,18 +97,21 @@ def acquire_all(
 ) -> tuple[dict[str, Lock], dict[str, Holder]]:
     """The locks that could be had, by path, and the holders of the others, after `timeout` seconds in all.
 
-    DevportError, with nothing held, when a lock cannot even be asked for.
+    In one order for everybody, past one that is taken only when the time is over: of two who want the same
+    at the same moment one gets all of it. DevportError, with nothing held, when a lock cannot even be asked
+    for.
     """
     locks: dict[str, Lock] = {}
 
-    def try_all() -> bool:
-        for path, holder in wanted.items():
-            if path not in locks and (lock := _attempt(path, holder)):
-                locks[path] = lock
-        return len(locks) == len(wanted)
+    def try_(path: str) -> bool:
+        if path not in locks and (lock := _attempt(path, wanted[path])):
+            locks[path] = lock
+        return path in locks
 
     try:
-        wait_until(try_all, timeout)
+        if not wait_until(lambda: all(map(try_, sorted(wanted))), timeout):
+            for path in sorted(wanted):
+                try_(path)
         return locks, {path: held(path) or UNKNOWN for path in wanted if path not in locks}
     except BaseException:
         for lock in locks.values():

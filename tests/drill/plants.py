@@ -24,6 +24,8 @@ def plant_orphan(world):
             os.dup2(null, descriptor)
         os.execve(words[0], words, world.devport.environ)
     os.wait()
+    # While it executes it has neither words nor an environment: nobody could know it.
+    procs.eventually(lambda: checks.demand(world.kids("a"), "it does not begin"))
 
 
 def plant_line(world):
@@ -37,6 +39,12 @@ def plant_second(world):
     words = kid(world, "k1", "every=0.1", "crash=1:0")
     world.devport.running.append(running := world.devport.spawn(words))
     world.devport.running.remove(running)
+
+    def noted():  # one of the two has found the other: that stays, when the second has ended
+        world.journals.update()
+        assert world.journals.faults
+
+    procs.eventually(noted)
 
 
 def plant_port(world):
@@ -55,9 +63,7 @@ def plant_record(world):
 def plant_zombie(world):
     """A dead child that is not reaped: of a stopped supervisor."""
     pid = world.supervisor("k1")
-    os.kill(pid, signal.SIGSTOP)
-    for one in world.kids("k1"):
-        procs.send(one.pid, signal.SIGKILL)
+    _die_unseen(pid, world.kids("k1"))
 
 
 def plant_state(world):
@@ -86,8 +92,7 @@ def plant_child(world):
         return found
 
     [daemon] = procs.eventually(left)
-    os.kill(supervisor, signal.SIGSTOP)
-    procs.send(daemon.pid, signal.SIGKILL)
+    _die_unseen(supervisor, [daemon])
 
 
 def plant_tail(world):
@@ -108,10 +113,22 @@ def plant_swap(world):
     _wrote(world, life, 2)
 
 
+def _die_unseen(supervisor, those):
+    """`those` die while `supervisor` is stopped; neither comes at once on a busy machine."""
+    os.kill(supervisor, signal.SIGSTOP)
+    procs.eventually(lambda: checks.demand(procs.process(supervisor).state == "T", "it goes on"))
+    _kill(those)
+
+
+def _kill(those):
+    for one in those:
+        procs.send(one.pid, signal.SIGKILL)
+    procs.eventually(lambda: checks.demand(not any(procs.is_alive(one.pid) for one in those), "they live"))
+
+
 def _dead(world):
     """A life of k1 that has just ended, and its log."""
-    for one in world.kids("k1"):
-        procs.send(one.pid, signal.SIGKILL)
+    _kill(world.kids("k1"))
     procs.elapse(0.5)
     world.journals.update()
     life = next(one for one in world.journals.lives.values() if one.name == "k1")

@@ -91,7 +91,9 @@ class Desk:
         return Started(record, opened)
 
     def _holds(self, hash_):
-        assert held(self.store.lock_path(hash_)) is not None
+        holder = held(self.store.lock_path(hash_))
+        assert holder is not None
+        assert holder.pid, "it has not written who it is yet"
 
     def attach(self, *words, **options):
         """`devport attach WORDS` at a terminal."""

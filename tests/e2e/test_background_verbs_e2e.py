@@ -7,7 +7,7 @@ import time
 
 import pytest
 from support import procs
-from support.running import DEVPORT, LATE, child, python
+from support.running import DEVPORT, child, python
 
 
 class Verbs:
@@ -74,8 +74,9 @@ def test_foreground_services_one_by_one(devport, verbs):
     assert {one["status"] for one in before.values()} == {"running"}
     assert verbs("stop", "api") == ["api stopped"]
     assert verbs("stop", "api") == ["api is not running"]
-    assert verbs.ls()["api"]["status"] == "stopped"
-    assert list(verbs.ls("--active")) == ["web"]
+    # A run that is busy costs `ls` its details.
+    procs.eventually(lambda: need_status(verbs.ls()["api"], "stopped"))
+    procs.eventually(lambda: need_names(verbs.ls("--active"), "web"))
     assert verbs("restart", "api", "web") == ["api started", "web restarted"]
     after = verbs.ls()
     assert after["web"]["pid"] != before["web"]["pid"]
@@ -137,13 +138,13 @@ def test_stop_waits_until_the_port_is_free(devport, verbs):
     devport.procfile(web=child("listener"))
     verbs.background()
     port = verbs.ls()["web"]["port"]
-    procs.eventually(lambda: None if listens(port) else pytest.fail("it does not listen"))
+    procs.eventually(lambda: need_listener(port))
     found = verbs.ls()["web"]
 
     assert verbs("stop", "web") == ["web stopped"]
     assert not listens(port)
     assert not procs.is_alive(found["pid"])
-    assert not procs.is_alive(found["supervisor"])
+    procs.eventually(lambda: need_end(found["supervisor"]))  # it has its lock no more, and has just to exit
     assert verbs("stop", str(port)) == ["web is not running"]
     assert verbs.ls()["web"]["port"] == port
 
@@ -155,7 +156,7 @@ def test_stop_of_many_takes_as_long_as_the_slowest(devport, verbs):
         json.dumps(
             {
                 "processes": {
-                    f"web{n}": {"exec": child("stubborn"), "stop-timeout": 0.5, "no-port": True}
+                    f"web{n}": {"exec": child("stubborn"), "stop-timeout": 3, "no-port": True}
                     for n in range(4)
                 }
             }
@@ -168,11 +169,23 @@ def test_stop_of_many_takes_as_long_as_the_slowest(devport, verbs):
 
     verbs("stop", "web0", "web1", "web2", "web3")
 
-    assert time.monotonic() - began < 0.5 + LATE
+    assert 3 <= time.monotonic() - began < 4 * 3
 
 
 def need_line(lines, line):
     assert line in lines, lines
+
+
+def need_listener(port):
+    assert listens(port)
+
+
+def need_end(pid):
+    assert not procs.is_alive(pid)
+
+
+def need_names(found, *names):
+    assert sorted(found) == sorted(names)
 
 
 def test_killed_supervisor(devport, verbs):
@@ -183,7 +196,7 @@ def test_killed_supervisor(devport, verbs):
 
     os.kill(before["supervisor"], signal.SIGKILL)
     procs.eventually(lambda: need_status(verbs.ls()["web"], "stopped"))
-    procs.eventually(lambda: None if not procs.is_alive(before["pid"]) else pytest.fail("it lives"))
+    procs.eventually(lambda: need_end(before["pid"]))
 
     assert verbs("stop", "web") == ["web is not running"]
     assert verbs("restart", "web") == ["web started"]
@@ -204,7 +217,7 @@ def test_supervisor_that_hangs(devport, verbs):
 
     hung = verbs.ls()["web"]
 
-    assert time.monotonic() - began < LATE
+    assert time.monotonic() - began < 5
     assert (hung["status"], hung["pid"], hung["uptime"]) == ("running", found["pid"], None)
     os.kill(found["supervisor"], signal.SIGCONT)
     assert verbs("stop", "web") == ["web stopped"]
@@ -212,13 +225,14 @@ def test_supervisor_that_hangs(devport, verbs):
 
 def test_stop_during_backoff(devport, verbs):
     """It does not wait for the next try."""
-    devport.procfile(web="exit 3")
+    entry = {"exec": "exit 3", "restart": {"delay": 30}}
+    devport.write("devport.yaml", json.dumps({"processes": {"web": entry}}))
     devport.call("start", "-d", "--no-tmux")
     procs.eventually(lambda: need_state(verbs.ls()["web"], "backoff"))
     began = time.monotonic()
 
     assert verbs("stop", "web") == ["web stopped"]
-    assert time.monotonic() - began < LATE
+    assert time.monotonic() - began < 15
     assert "exited with status 3" in "\n".join(verbs("logs", "web"))
 
 
@@ -304,9 +318,13 @@ def test_rm_and_start_in_turn(devport, verbs):
     devport.procfile(web=child("signals"))
     for _ in range(5):
         verbs.background()
-        assert len([one for one in procs.tree(devport.tag) if "signals.py" in one.command]) == 1
+        procs.eventually(lambda: need_one(devport))  # between two programs it has no words
         verbs("rm", "web")
-    assert procs.tree(devport.tag) == []
+    procs.gone(devport.tag, 10)
+
+
+def need_one(devport):
+    assert len([one for one in procs.tree(devport.tag) if "signals.py" in one.command]) == 1
 
 
 def test_wait_for_what_fails_for_good(devport, verbs):
@@ -322,7 +340,7 @@ def test_wait_for_what_fails_for_good(devport, verbs):
     began = time.monotonic()
 
     assert verbs.error("wait", "web") == "devport: cannot wait for web: it failed: exited with status 7\n"
-    assert time.monotonic() - began < LATE
+    assert time.monotonic() - began < 15  # and not two minutes
 
 
 def test_wait_and_start_at_the_same_time(devport, verbs):
@@ -473,12 +491,17 @@ def test_ls_of_a_real_terminal(devport, verbs):
     verbs.background()
     verbs("wait")
 
-    shown = devport.call("ls", terminal=(100, 24), env={"NO_COLOR": "1"})
-    title, web = shown.output.decode().replace("\r", "").splitlines()[:2]
+    def check():
+        shown = devport.call("ls", terminal=(100, 24), env={"NO_COLOR": "1"})
+        title, web = shown.output.decode().replace("\r", "").splitlines()[:2]
+        words = web.split()
+        assert len(words) > 8, web
 
-    assert title.split()[-1] == "COMMAND"
-    assert web.split()[2] == "running"
-    assert web.split()[5] == "0"
-    assert web.split()[6].endswith("%")
-    assert web.split()[7].endswith("M")
-    assert len(web) <= 100
+        assert title.split()[-1] == "COMMAND"
+        assert words[2] == "running"
+        assert words[5] == "0"
+        assert words[6].endswith("%")
+        assert words[7].endswith("M")
+        assert len(web) <= 100
+
+    procs.eventually(check)  # a supervisor that does not answer at once has no uptime

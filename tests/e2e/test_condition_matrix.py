@@ -71,14 +71,14 @@ def test_in_one_window(devport):
 
     def decided():
         run.read(0.1)
-        for line in run.output.splitlines():
+        for line in run.output.rpartition(b"\n")[0].splitlines():
             event = json.loads(line)
             name = event.get("service", "")
             if name.startswith("after-") and event.get("event") in {"started", "failed"}:
                 reasons[name] = event.get("reason", "runs")
         assert reasons.keys() == expected().keys(), run.shown()
 
-    eventually(decided, 20)
+    eventually(decided, 60)
     status, _ = run.stop(timeout=60)
 
     assert {name: "runs" if why == "runs" else "failed" for name, why in reasons.items()} == expected()
@@ -86,7 +86,8 @@ def test_in_one_window(devport):
         first, then = names(case)
         if not goes_on(*case):
             assert re.fullmatch(rf"{first} (failed: )?.*{WHY[case[1]]}", reasons[then])
-    assert status == 3  # of the first that failed
+    ends = [event for event in map(json.loads, run.output.splitlines()) if event.get("event") == "exited"]
+    assert status == next(event["status"] for event in ends if event["status"])  # the first that failed
 
 
 def outcome(machine):
@@ -109,15 +110,19 @@ def test_in_the_background(plain, devport, gated):
     devport.claim(100)
     devport.write("devport.yaml", text(gated=gated))
     if gated:
-        plain.detach("--mode", "single", *(names(case)[0] for case in CASES))
-    plain.call("start", "-d", "--no-tmux")
+        plain.detach("--mode", "single", *(names(case)[0] for case in CASES), timeout=60)
+    plain.call("start", "-d", "--no-tmux", timeout=60)
     if gated:
         waiting = {
             names(case)[1] for case in CASES if case[2] in {"completed", "succeeded"} or case[0] == "task"
         }
         waiting -= {names(case)[1] for case in CASES if case[2] == "started"}
-        found = outcome(plain)
-        assert {name for name, state in found.items() if state == "waiting"} == waiting
+
+        def waits():
+            found = outcome(plain)
+            assert {name for name, state in found.items() if state == "waiting"} == waiting
+
+        eventually(waits, 60)
         devport.write("go", "")
 
     def decided():

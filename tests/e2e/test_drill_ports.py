@@ -341,7 +341,7 @@ def test_f62_a_clock_that_jumps_ahead_frees_no_port(tmp_path):
 
     assert given == {"a": 30000}
     assert set(store.records().records) >= set(hashes[1:])
-    assert last_begun(store.lock_path(hashes[1])) < 3600
+    assert last_begun(store.lock_path(hashes[1])) < DAY  # this process's own birth: the drill takes long
     assert last_begun(store.lock_path(hashes[0])) is None
 
 
@@ -349,7 +349,7 @@ def test_f62_another_boot_is_no_evidence():
     """How long ago a process of an earlier boot was born, the kernel does not know; nor of nonsense."""
     here = this_process(Context({}, "/", "/"), "run").started
 
-    assert 0 <= seconds_since(here) < 3600
+    assert 0 <= seconds_since(here) < DAY
     for other in ("", "/", "x", f"x{here}", here.partition("/")[0], "00000000-0000/5"):
         assert seconds_since(other) is None
 

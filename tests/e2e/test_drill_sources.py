@@ -14,7 +14,7 @@ import threading
 import time
 
 import pytest
-from support import engine, frames, procs
+from support import engine, frames, live, procs
 from support.drill import trials
 from support.frames import mark
 from support.procs import eventually
@@ -22,6 +22,7 @@ from support.running import CHILDREN, DEVPORT, child, need
 
 from devport.engine.lifecycle import Kind, State
 from devport.model import Probe, Watchdog
+from devport.sources.lookout import STEP
 from devport.sources.notify import Notify
 from devport.sources.probe import Prober
 from devport.sources.watch import OWN_DOING
@@ -52,7 +53,7 @@ def ports():
 # P30
 
 SENDERS = """
-import array, os, signal, socket, sys
+import array, errno, os, signal, socket, sys, time
 rounds, senders, flood, stranger = map(int, sys.argv[1:])
 box = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 box.connect(os.environ["NOTIFY_SOCKET"])
@@ -60,6 +61,14 @@ pair = array.array("i", [0, 1])
 passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, pair)]
 junk = [b"MAINPID=1", b"MAINPID=%d" % stranger, b"MAINPID=%d" % os.getppid(), bytes(range(256)) * 8,
         b"X" * 4000, b"=" * 100, b"\\0" * 50, b"WATCHDOG_USEC=" + b"9" * 3000]
+def hand_over(text):
+    while True:
+        try:
+            return box.sendmsg([text], passed)
+        except OSError as error:  # of descriptors under way a user has so many, other tests' among them
+            if error.errno != errno.ETOOMANYREFS:
+                raise
+            time.sleep(0.001)
 for turn in range(rounds):
     for number in range(senders):
         child = os.fork()
@@ -68,14 +77,14 @@ for turn in range(rounds):
             os._exit(0)
         os.waitpid(child, 0)
     for number in range(flood):
-        box.sendmsg([b"STATUS=f%d" % (turn * flood + number)], passed)
+        hand_over(b"STATUS=f%d" % (turn * flood + number))
         if number % 100 == 0:
             try:
                 box.send(b"X" * 150000)  # more than a datagram may have, or than is read of one
             except OSError:
                 pass
             for one in junk:
-                box.sendmsg([one], passed)
+                hand_over(one)
 child = os.fork()
 if not child:
     signal.pause()
@@ -101,7 +110,8 @@ def test_p30_notifications(loop, tag, tally):
             if run.heard["f"] - looked >= 1000:
                 looked = run.heard["f"]
                 most = max(most, len(engine.descriptors()))
-                assert "main_pid" not in run.job.facts
+                # With the last of them its own may have come, which it may say.
+                assert looked == rounds * flood or "main_pid" not in run.job.facts
             return run.job.lifecycle.state is State.READY and b"child" in run.printed
 
         engine.run_until(loop, done, 500)
@@ -155,6 +165,7 @@ def test_p31_restarts_under_load(frame, tally):
     )
     frame.up()
     frame.marked("runs", 1)
+    live.watched(frame.devport)
     served, failed, asked, done = set(), [], [], threading.Event()
 
     def ask():
@@ -180,6 +191,7 @@ def test_p31_restarts_under_load(frame, tally):
                 case 1:
                     frame.devport.write("src/a.py", f"{number}")
                 case 2:
+                    eventually(lambda pid=pid: _stopped_between(pid))
                     procs.send(pid, signal.SIGKILL)
                 case _:
                     procs.send(pid, signal.SIGTERM)
@@ -195,6 +207,24 @@ def test_p31_restarts_under_load(frame, tally):
     assert len(served) == restarts + 1
     frame.down()
     tally(restarts)
+
+
+def _stopped_between(pid):
+    """It is stopped and serves nobody: whom it has accepted and not answered nobody else could answer."""
+    procs.send(pid, signal.SIGSTOP)
+    eventually(lambda: _is_stopped(pid))
+    if _sockets(pid) > 1:  # the one that it listens on
+        procs.send(pid, signal.SIGCONT)
+        raise AssertionError("it serves somebody")
+
+
+def _is_stopped(pid):
+    assert procs.process(pid).state == "T"
+
+
+def _sockets(pid):
+    folder = f"/proc/{pid}/fd"
+    return sum(os.readlink(f"{folder}/{fd}").startswith("socket:") for fd in os.listdir(folder))
 
 
 def _busy(asked, number):
@@ -243,7 +273,7 @@ def test_p32_hostile_servers(loop, ports, tag, tally):
         engine.start(loop, job)
     talker = engine.make_job(loop, (*BARE, "-c", TALK), name="talker")
     folder = f"/tmp/dp-{os.getpid()}-p32"
-    closers.append(Notify(loop, talker, (folder,), ready=True, watchdog=Watchdog(1_000_000)))
+    closers.append(Notify(loop, talker, (folder,), ready=True, watchdog=Watchdog(20_000_000)))
     engine.start(loop, talker)
     hostile = [job for job in loop.jobs if job.name in HOSTILE and job.name != "body"]
 
@@ -344,16 +374,22 @@ def test_p33_ways_to_save(window, tally):
     window.up()
     window.reached("web", "ready")
     window.marked("runs", 1)
+    live.watched(window.devport)
     count = 1
-    for turn in range(trials(1, 20)):
+    times = trials(1, 20)
+    for turn in range(times):
         for style, file in zip(STYLES, files, strict=True):
+            began = time.monotonic()
             style(file, f"{turn}")
-            count += 1
-            window.marked("runs", count)
+            took = time.monotonic() - began
+            window.marked("runs", count + 1)
             procs.elapse(0.35)
-            assert len(window.marks("runs")) == count, f"{style.__name__}\n{window.text()}"
+            # Where the machine has kept us from the next step for so long, that is another change.
+            wanted = {count + 1} if took < STEP / 1000 else {count + 1, count + 2}
+            count = len(window.marks("runs"))
+            assert count in wanted, f"{style.__name__}\n{window.text()}"
     window.down()
-    tally(count - 1)
+    tally(times * len(STYLES))
 
 
 def _many():
@@ -383,6 +419,7 @@ def test_p33_checkout(window, tally):
     window.write({"web": {"exec": f"{mark('runs')}; {FOREVER}", "watch": "src"}})
     window.up()
     window.reached("web", "ready")
+    live.watched(window.devport)
     procs.idle(window.devport.tag)
     times, count = trials(1, 20), 1
     for turn in range(times):
@@ -392,7 +429,7 @@ def test_p33_checkout(window, tally):
         window.marked("runs", count + 1)
         procs.idle(window.devport.tag, 0.6)
         # Where the disk is so slow that it pauses in between, that is more than one burst.
-        assert len(window.marks("runs")) <= count + 1 + int(took), window.text()
+        assert len(window.marks("runs")) <= count + 1 + int(2 * took), window.text()
         count = len(window.marks("runs"))
     window.down()
     tally(times)
@@ -402,15 +439,18 @@ def test_p33_checkout(window, tally):
 def test_p33_own_doing(window, tally):
     """Who writes into its own watched tree: three restarts, then that file is left alone, each time."""
     window.devport.write("src/a.py", "")
-    script = f"{mark('runs')}; sleep 0.1; date +%N > src/made.py; {FOREVER}"
+    go = "until [ -e go ]; do sleep 0.02; done"
+    script = f"{mark('runs')}; {go}; sleep 0.1; date +%N > src/made.py; {FOREVER}"
     window.write({"web": {"exec": script, "watch": "src"}})
     window.up()
+    live.watched(window.devport)
+    window.devport.write("go", "")
     times = trials(1, 10)
     for turn in range(times):
         window.said("pauses watching src/made.py", turn + 1)
         procs.elapse(0.5)
         count = len(window.marks("runs"))
-        assert count <= 5 * (turn + 1)
+        assert count <= 7 * (turn + 1)  # 4, but for what is told of too late to be taken for its own doing
         window.reached("web", "ready")
         window.do("restart", "web")  # by hand: it is watched again
     window.down()
@@ -434,6 +474,7 @@ def test_p33_inotify_exhausted(window, limit, tally):
 
     eventually(begun)
     window.said("watches its files by polling")
+    live.watched(window.devport, how="by polling")
     times = trials(1, 5)
     for turn in range(times):
         window.devport.write("src/a.py", f"changed {turn}")

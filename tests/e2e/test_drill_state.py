@@ -12,7 +12,7 @@ import time
 
 import pytest
 from controls import control
-from support import background, frames, procs, running
+from support import background, frames, live, procs, running
 from support.background import SUPERVISOR, argv, python, shell
 from support.drill import is_long, trials
 from support.frames import mark, told
@@ -22,7 +22,7 @@ from support.running import DEVPORT
 plain, windowed = background.plain, background.windowed
 
 KID = pathlib.Path(__file__).parents[1] / "drill" / "kid.py"
-LATE = 2.0
+LATE = 10.0
 """Seconds by which what is timed may come late on a busy machine; never early, and a jump is far longer."""
 
 
@@ -45,7 +45,7 @@ def test_p01_starts_of_one_service_at_once(plain, tally):
         assert [one.finish(60) for one in several] == [0] * 16, [one.errors for one in several]
         rows = [json.loads(one.output) for one in several]
         assert len({(row["pid"], row["port"], row["supervisor"]) for row in rows}) == 1
-        births = (plain.project / "births").read_text().split()
+        births = eventually(lambda number=number: born(plain.project / "births", number))
         assert (len(births), births[-1]) == (number, str(rows[0]["pid"]))
         assert plain.do("stop", "web") == "web stopped\n"
         plain.devport.running.clear()
@@ -72,6 +72,14 @@ def test_p02_starts_of_different_services_at_once(windowed, tally):
         windowed.devport.running.clear()
         windowed.tmux("kill-server", status=None)
     tally(rounds * count)
+
+
+def born(path, count):
+    """The lines of `path` once there are `count`: a shell that has been started may not have come to its."""
+    assert path.exists()
+    births = path.read_text().split()
+    assert len(births) >= count
+    return births
 
 
 # killed
@@ -165,7 +173,11 @@ def test_f54_a_removed_lock_file_does_not_let_a_second_life_in(plain, words):
 
     assert done.status == 1
     assert b"already running: pid %d answers at" % first.pid in done.errors + done.output
-    assert [one.pid for one in supervisors(plain)] == [first.pid]
+
+    def alone():
+        assert [one.pid for one in supervisors(plain)] == [first.pid]
+
+    eventually(alone)
     os.kill(first.pid, signal.SIGTERM)
     plain.nothing_left()
 
@@ -270,7 +282,7 @@ def test_p37_clock_jumps(devport, jumpy, kind, tally):
         frame.write(
             {
                 "crash": {"exec": uptime, "restart": {"max": None, "delay": 0.4, "max_delay": 0.4}},
-                "guarded": {"exec": told(beat), "watchdog": {"usec": 2_000_000}},
+                "guarded": {"exec": told(beat), "watchdog": {"usec": 6_000_000}},
                 "probed": {
                     "exec": f"{mark('probed')}; exec sleep 1000",
                     "live": {"exec": "true", "period": 0.1, "probe_timeout": 5},
@@ -281,7 +293,10 @@ def test_p37_clock_jumps(devport, jumpy, kind, tally):
         jumpy(0)
         frame.up()
         frame.marked("ups", 1)
-        pids = {name: frame.reached(name, "ready")["pid"] for name in ("guarded", "probed", "stubborn")}
+        pids = {
+            name: live.reached(frame.devport, name, "ready")["pid"]
+            for name in ("guarded", "probed", "stubborn")
+        }
         jumps = (31 * DAY, -31 * DAY, -3600.0, "jitter") * trials(1, 5)
         for jump in jumps:
             begin = len(frame.marks("births"))
@@ -290,7 +305,7 @@ def test_p37_clock_jumps(devport, jumpy, kind, tally):
             gaps = [after - before for before, after in zip(times[begin - 1 :], times[begin:], strict=False)]
             assert all(0.38 <= gap < 0.4 + LATE for gap in gaps), (jump, gaps)
         for name, pid in pids.items():
-            row = frame.row(name)
+            row = live.row(frame.devport, name)
             assert (row["state"], row["pid"], row["restarts"]) == ("ready", pid, 0), name
         jumpy(-31 * DAY)
         began = time.monotonic()

@@ -119,13 +119,13 @@ def test_comes_back_and_stops(start, tmp_path):
 def test_group_that_does_not_listen(start, tmp_path):
     """The stop signal is the service's own; SIGKILL comes after the grace, to all of the group."""
     plan = told.plan(str(tmp_path))
-    text = f"trap '' INT; sleep 1000 & echo $! >{tmp_path}/child; trap 'echo >{tmp_path}/int' INT; wait; wait"
+    text = f"trap '' INT; sleep 1000 & trap 'echo >{tmp_path}/int' INT; echo $! >{tmp_path}/child; wait; wait"
     one = plan.units[0]
     stubborn = one._replace(
         name="stubborn",
         argv=("/bin/sh", "-c", text),
         environment={},
-        service=one.service._replace(stop=one.service.stop._replace(signal=signal.SIGINT.value, grace=1.0)),
+        service=one.service._replace(stop=one.service.stop._replace(signal=signal.SIGINT.value, grace=3.0)),
     )
     server = start(plan._replace(units=(stubborn,)))
 
@@ -214,7 +214,7 @@ def test_stop_of_what_is_ending(start, tmp_path):
         name="slow",
         argv=("/bin/sh", "-c", f'sh -c "{child.replace("$", chr(92) + "$")}" & exec sleep 1000'),
         environment={},
-        service=one.service._replace(stop=one.service.stop._replace(grace=2.0)),
+        service=one.service._replace(stop=one.service.stop._replace(grace=5.0)),
     )
     server = start(plan._replace(units=(slow,)))
 

@@ -95,8 +95,12 @@ def test_runs(start, tmp_path):
             "demo-off": "STOPPED",
         }
 
-    procs.eventually(check)
-    assert (tmp_path / "logs/demo-web.1.log").read_text() == "told\n"
+    procs.eventually(check, 20)
+
+    def logged():
+        assert (tmp_path / "logs/demo-web.1.log").read_text() == "told\n"
+
+    procs.eventually(logged)  # it is told first, and said then
     assert not (tmp_path / "off.json").exists()
 
 
@@ -108,14 +112,14 @@ def test_comes_back_and_stops(start, tmp_path):
     def running():
         assert server.states()["demo-group"] == "RUNNING"
 
-    procs.eventually(running)
+    procs.eventually(running, 20)
     (tmp_path / "group.json").unlink()
     os.killpg(first["group"], signal.SIGKILL)
     second = told.read(tmp_path, "group")
 
     assert second["pid"] != first["pid"]
     assert second["child"]
-    procs.eventually(running)
+    procs.eventually(running, 20)
     server.rpc.stopProcess("demo:demo-group")
     assert server.states()["demo-group"] == "STOPPED"
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support import procs
-from support.box import USER, booted, write
+from support.box import PATIENCE, USER, booted, write
 from support.export_projects import PROJECTS, VALUES, unit
 from support.procs import eventually
 from support.running import CHILDREN, need
@@ -54,7 +54,7 @@ def told(folder, name):
     def check():
         assert (folder / name).exists()
 
-    eventually(check)
+    eventually(check, PATIENCE)
     return json.loads((folder / name).read_text())
 
 
@@ -255,7 +255,7 @@ def test_order(folder, ports):
 
     with booted(plan(folder, *units), folder) as box:
         box.target("start", "--no-block")
-        eventually(lambda: steps("run", "late", "anyway"))
+        eventually(lambda: steps("run", "late", "anyway"), PATIENCE)
         assert seen().index("run") < seen().index("late")
         box.eventually(["api", "db", "port"], ["activating"] * 3)
         assert {"skipped", "never", "web", "migrate"}.isdisjoint(seen())
@@ -263,11 +263,11 @@ def test_order(folder, ports):
         box.eventually(["db"], ["active"])
         assert "migrate" not in seen()
         (folder / "port.go").touch()
-        eventually(lambda: steps("migrate"))
+        eventually(lambda: steps("migrate"), PATIENCE)
         assert "web" not in seen()
         assert box.states("api") == ["activating"]
         (folder / "api.go").touch()
-        eventually(lambda: steps("web"))
+        eventually(lambda: steps("web"), PATIENCE)
         box.eventually(["api", "migrate", "bad", "never"], ["active", "active", "failed", "inactive"])
 
 
@@ -344,7 +344,7 @@ def test_watchdog(folder):
 
     with booted(plan(folder, hung), folder) as box:
         box.target("start")
-        eventually(started_again)
+        eventually(started_again, PATIENCE)
 
 
 @pytest.fixture
@@ -368,7 +368,7 @@ def test_user(open_folder):
 
     with booted(plan(open_folder, web, user="daemon"), open_folder) as box:
         box.target("start")
-        eventually(told_all)
+        eventually(told_all, PATIENCE)
         daemon = pwd.getpwnam("daemon")
         assert (open_folder / "web").read_text().splitlines()[:3] == [
             "daemon",
@@ -406,11 +406,13 @@ def test_units_of_a_user(open_folder):
 
     def written():
         assert (open_folder / "pid").exists()
-        return (open_folder / "pid").read_text().strip()
+        pid = (open_folder / "pid").read_text()
+        assert pid
+        return pid
 
     with booted(plan(open_folder, *units, options=frozenset()), open_folder) as box:
         box.target("start", "--no-block")
-        pid = eventually(written)
+        pid = eventually(written, PATIENCE)
         box.eventually(("web", "api", "last"), ("active", "activating", "inactive"))
         (open_folder / "go").touch()
         box.eventually(("web", "api", "docs", "last"), ("active", "active", "inactive", "active"))
@@ -427,7 +429,7 @@ def test_units_of_a_user(open_folder):
             box.eventually(("docs",), ("active",))
         (open_folder / "pid").unlink()
         box.kill(9, box.show("web", "MainPID"))
-        assert eventually(written) != pid
+        assert eventually(written, PATIENCE) != pid
         box.eventually(("web",), ("active",))
 
         box.target("stop")

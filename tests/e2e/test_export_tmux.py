@@ -89,7 +89,7 @@ def told(path):
     def check():
         assert path.exists()
 
-    eventually(check)
+    eventually(check, 20)
     return json.loads(path.read_text())
 
 

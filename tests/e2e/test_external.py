@@ -17,7 +17,7 @@ processes:
     external: true
     ready: {http: {get: {path: /}}, period: 0.2, failure_threshold: 2}
     restart: {on: on_failure, delay: 0.05}
-    stop: {exec: 'echo taking down; kill $(cat pid); rm pid'}
+    stop: {exec: 'echo taking down; kill $(cat pid); while kill -0 $(cat pid); do sleep 0.02; done; rm pid'}
   web:
     exec: echo web; exec sleep 1000
     after: daemon
@@ -27,6 +27,11 @@ processes:
 def pid(devport):
     """The daemon's."""
     return int((devport.project / "pid").read_text())
+
+
+def ended(daemon):
+    """The process `daemon` lives no more."""
+    assert not procs.is_alive(daemon)
 
 
 def test_in_one_window(devport):
@@ -61,7 +66,7 @@ def test_in_the_background(machine, devport):
     """The same under a supervisor; a kill -9 of that leaves nothing."""
     devport.write("devport.yaml", DAEMON)
     machine.detach()
-    machine.do("wait", "-t", "30")
+    machine.do("wait", "-t", "30", timeout=40)
     row = machine.row("daemon")
     daemon = pid(devport)
 
@@ -71,10 +76,7 @@ def test_in_the_background(machine, devport):
     daemon = pid(devport)
     procs.send(machine.supervisor(row["hash"]), signal.SIGKILL)
 
-    def gone():
-        assert not procs.is_alive(daemon)
-
-    eventually(gone, 20)
+    eventually(lambda: ended(daemon), 20)
     machine.do("down")
     machine.nothing_left()
 
@@ -116,7 +118,7 @@ processes:
     assert procs.is_alive(daemon)
     run.stop(signal.SIGINT)
 
-    assert not procs.is_alive(daemon)
+    eventually(lambda: ended(daemon))  # the command only asks it to
 
 
 def test_in_a_window_it_outlives_the_command(machine, devport):
@@ -128,11 +130,11 @@ def test_in_a_window_it_outlives_the_command(machine, devport):
         " stop: {exec: 'echo going down; kill $(cat pid)'}}}",
     )
     hash_ = machine.detach()["daemon"]["hash"]
-    machine.do("wait", "-t", "5")
+    machine.do("wait", "-t", "18")
 
     machine.do("down")
     machine.logged(hash_, rb"going down\r\n")  # as everything there: a window does not add the CR
-    assert not procs.is_alive(pid(devport))
+    eventually(lambda: ended(pid(devport)))
     machine.nothing_left()
 
 

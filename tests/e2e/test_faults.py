@@ -4,6 +4,7 @@ One test a failure (some have relatives); the docstring says the rule. The backg
 test_faults_background.py, what needs no frame integration/test_faults_kernel.py.
 """
 
+import datetime as dt
 import hashlib
 import json
 import os
@@ -19,10 +20,14 @@ import zlib
 import pytest
 from support import procs, tmux
 from support.drill import trials
-from support.running import CHILDREN, DEVPORT, LATE, child, need, python
+from support.running import CHILDREN, DEVPORT, child, need, python
+
+from devport.engine.signals import BOUNCE
 
 GRACE = 1.0
 T = ("-t", str(GRACE))
+LATE = 8.0
+"""Seconds that what is told to end may take longer, on a busy machine; who is not, stays for ever."""
 
 
 def trace(devport, pid):
@@ -63,7 +68,7 @@ def test_f01_obedient_members_of_the_group(devport):
     running = devport.start("-t", "60")
     running.ready("web", "other")
 
-    status, seconds = running.stop(timeout=LATE + 1)
+    status, seconds = running.stop()
 
     assert status == 143
     assert seconds < LATE
@@ -126,9 +131,9 @@ def test_f04_supervisor_killed(devport):
 
 def test_f04_listener_that_survives_both(devport):
     """Both of devport's processes are killed and a listener stays: it is named, nothing starts beside it."""
-    devport.procfile(web=child("listener", "shared"), other="touch ../started; exec sleep 1000")
+    devport.procfile(web=child("listener", "shared"), other="touch ../started; echo up; exec sleep 1000")
     running = devport.start()
-    survivor = int(running.expect(rb"shared with (\d+)")[1])
+    survivor = int(running.expect_all(rb"shared with (\d+)$", rb"other +\| up")[0][1])
     (devport.folder / "started").unlink()
     supervisor = running.supervisor
     os.kill(running.pid, signal.SIGSTOP)
@@ -165,7 +170,7 @@ def test_f05_parent_death_signal_race(devport):
         procs.send(supervisor, signal.SIGKILL)
         os.kill(running.pid, signal.SIGKILL)
         running.finish()
-        procs.gone(devport.tag)
+        procs.gone(devport.tag, LATE)
 
 
 def test_f06_orphans_are_reaped(devport):
@@ -255,7 +260,7 @@ def test_f10_stop_while_others_start_is_orderly(devport):
     polite = "trap 'echo clean end; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
     devport.procfile(first=polite, **dict.fromkeys([f"s{n}" for n in range(30)], "exec sleep 1000"))
     for _ in range(trials(1, 10)):
-        running = devport.start(*T)
+        running = devport.start("-t", "30")  # of which a busy machine may need some
         running.expect(rb"first +\| ready")
 
         assert running.stop()[0] == 143
@@ -297,19 +302,27 @@ def test_f12_second_request(devport, second):
 @pytest.mark.parametrize("stalled", [False, True], ids=["reader", "stalled reader"])
 def test_f12_third_request(devport, stalled):
     """The third one ends devport at once, whoever does not die or read, and it says who is left."""
-    devport.procfile(web=child("stubborn"), other="trap '' TERM; echo up; seq 1 1000000; exec sleep 1000")
+    devport.procfile(
+        web=child("stubborn"),
+        other="trap '' TERM; echo up; seq 1 1000000; exec sleep 1000",
+        first=child("signals"),
+    )
     running = devport.start("-t", "60")
-    running.expect_all(rb"web +\| ready", rb"other +\| up")
-    [web] = [pid for pid in running.services(2) if "stubborn.py" in procs.process(pid).command]
+    running.expect_all(rb"web +\| ready", rb"other +\| up", rb"first +\| ready")
+    commands = {pid: procs.process(pid).command for pid in running.services(3)}
+    [web] = [pid for pid in commands if "stubborn.py" in commands[pid]]
+    [first] = [pid for pid in commands if "signals.py" in commands[pid]]
+    [other] = commands.keys() - {web, first}
     tracer = trace(devport, web)
     if stalled:
         devport.descriptors.append(running.stall())
         procs.idle(devport.tag, 0.15)
-    for _ in range(3):  # apart from each other: what comes at once is one
+    for obeys in (first, other):  # the request to stop, and the one to kill
         running.send(signal.SIGINT)
-        procs.elapse(0.3)
-        running.read(0)
-    status = running.finish(LATE)
+        procs.eventually(lambda pid=obeys: assert_dead(pid))
+        procs.elapse(procs.APART)
+    running.send(signal.SIGINT)
+    status = running.finish()
 
     tracer.stop(signal.SIGKILL)
     assert status == 130
@@ -317,19 +330,32 @@ def test_f12_third_request(devport, stalled):
     assert b"other is left" not in running.errors
 
 
-def test_f12_thirty_at_once(devport):
-    """A burst of Ctrl-C (foreman hangs) is one request, and one that goes on is a second."""
-    devport.procfile(web=child("stubborn"), worker=child("signals"))
-    running = devport.start("-t", "60")
-    running.expect(rb"web +\| ready")
+def burst(devport):
+    """A run that has had thirty Ctrl-C at once, and goes on; None where devport heard them over too long."""
+    running = devport.start("-t", "60", "--json")
+    running.expect(rb'"line": "ready"')
     for number in range(30):
         running.send(signal.SIGINT)
         if number % 10 == 9:  # what is sent without a pause is one signal to the kernel already
             procs.elapse(0.01)
-    running.expect(rb"SIGINT received, stopping")
+    running.expect(rb'"event": "stopping"')
     procs.elapse(procs.APART)
     running.read(0)
-    assert b"again" not in running.output
+    events = [json.loads(line) for line in running.output.splitlines()]
+    asked = [one for one in events if one.get("event") in {"stopping", "interrupted"}]
+    if len(asked) == 1:
+        return running
+    first, second = (dt.datetime.fromisoformat(one["time"]) for one in asked[:2])
+    assert (second - first).total_seconds() > BOUNCE - 0.005
+    running.finish()
+    return None
+
+
+def test_f12_thirty_at_once(devport):
+    """A burst of Ctrl-C (foreman hangs) is one request, and one that goes on is a second."""
+    devport.procfile(web=child("stubborn"), worker=child("signals"))
+    while (running := burst(devport)) is None:  # which the machine has drawn out
+        pass
     assert running.popen.poll() is None
 
     def check():
@@ -465,7 +491,7 @@ def test_f19_terminal_closed(devport):
 
     assert running.finish() in {129, 141}
     assert running.ended - began < GRACE + LATE
-    procs.gone(devport.tag)
+    procs.gone(devport.tag, LATE)
     again = devport.start()
     again.expect(rb"\| ready")
     assert again.stop()[0] == 143
@@ -541,7 +567,7 @@ def test_f22_other_sessions(devport):
     def stopped():
         assert {one.state for one in procs.tree(devport.tag)} == {"T"}
 
-    procs.eventually(stopped, 5)
+    procs.eventually(stopped)
     running.send(signal.SIGCONT)
 
     def continued():
@@ -555,7 +581,7 @@ def test_f22_grace_stands_still_while_suspended(devport):
     """A grace period that is running does not run out while devport is suspended."""
     slow = "trap 'echo stopping; for i in 1 2 3 4 5 6; do sleep 0.1; done; echo clean end; exit 0' TERM"
     devport.procfile(web=f"{slow}; echo ready; while :; do sleep 0.05; done")
-    running = devport.start("-t", "2.5")
+    running = devport.start("-t", "5")
     running.expect(rb"web +\| ready")
     running.send(signal.SIGTERM)
     running.expect(rb"web +\| stopping")
@@ -566,7 +592,7 @@ def test_f22_grace_stands_still_while_suspended(devport):
         assert {one.state for one in procs.tree(devport.tag)} - {"D"} == {"T"}
 
     procs.eventually(stopped)
-    procs.elapse(3)
+    procs.elapse(5.5)
     running.send(signal.SIGCONT)
 
     assert running.finish() == 143
@@ -611,6 +637,11 @@ def test_f22_supervisor_alone_is_continued(devport):
 def assert_state(pid, state):
     """For `eventually`."""
     assert states([pid]) == {state}
+
+
+def assert_dead(pid):
+    """For `eventually`."""
+    assert not procs.is_alive(pid)
 
 
 @pytest.mark.parametrize("way", ["--pty", "--no-pty"])
@@ -670,6 +701,8 @@ def test_f25_every_signal(devport):
                 running.ready("web", "daemon")
                 os.kill(running.pid if target == "guardian" else running.supervisor, number)
             for number, running in several:
+                if number in {signal.SIGSTOP, signal.SIGTSTP}:  # the others do not stop who has no terminal
+                    procs.eventually(lambda pid=running.pid: assert_state(pid, "T"))
                 if number in stops:
                     running.send(signal.SIGCONT)
                     procs.send(running.supervisor, signal.SIGCONT)
@@ -717,7 +750,7 @@ def test_f28_terminal_left_raw_by_run(devport):
     """`devport run` gives the terminal away, and puts its modes back if the command was killed."""
     devport.procfile(web="stty raw -echo; echo ready; kill -9 $$")
     running = devport.run("web", terminal=(80, 24))
-    before = termios.tcgetattr(running.keyboard)
+    before = running.modes
 
     assert running.finish() == 137
     assert termios.tcgetattr(running.keyboard) == before
@@ -817,13 +850,12 @@ def test_f31_last_output(devport, late):
 
 def test_f32_late_lines_of_a_holder(devport):
     """A daemon that holds the pipe of an ended service delays nothing; what it says at its end is shown."""
-    daemon = "trap 'echo last words; exit 0' TERM; echo up; while :; do sleep 0.05; done"
-    devport.procfile(web=f'setsid sh -c "{daemon}" & sleep 0.5; exit 5', other=child("signals"))
-    began = time.monotonic()
-    running = devport.start("-t", "10")
+    daemon = "trap 'echo last words; exit 0' TERM; touch ../up; while :; do sleep 0.05; done"
+    up = "while ! test -e ../up; do sleep 0.02; done"
+    devport.procfile(web=f'setsid sh -c "{daemon}" & {up}; exit 5', other=child("signals"))
+    running = devport.start("-t", "60")
 
-    assert running.finish() == 5
-    assert running.ended - began < 2 + LATE
+    assert running.finish() == 5  # which has less patience
     assert b"last words" in running.output
     assert re.search(rb"web exited with status 5, leaving processes", running.output)
 
@@ -840,7 +872,7 @@ def test_f32_holder_that_never_falls_silent(devport):
     running.expect(rb"web +\| chatter$")
     os.kill(pid, signal.SIGKILL)
 
-    running.expect(rb"web was killed by SIGKILL", 3)
+    running.expect(rb"web was killed by SIGKILL")
     assert stranger.finish() == 1  # nobody is left to read it
     assert running.stop()[0] != 0
 
@@ -862,7 +894,7 @@ def test_f34_partial_line(devport):
         clock="while :; do echo tick tock; sleep 0.1; done",
     )
     running = devport.start()
-    running.expect(rb"ask +\| prompt> $", 5)  # 0.2 s, and what a busy machine needs
+    running.expect(rb"ask +\| prompt> $", LATE)  # 0.2 s, and what a busy machine needs
     running.expect(rb"clock +\| tick tock$")
     running.expect(rb"clock +\| tick tock$")
     devport.write("../answer", "")
@@ -877,7 +909,7 @@ def test_f34_rest_of_the_line_joins_it(devport):
     """Where nobody spoke in between, the rest of a line continues it."""
     devport.procfile(ask=child("partial", "../answer"))
     running = devport.start()
-    running.expect(rb"ask +\| prompt> ", 5)
+    running.expect(rb"ask +\| prompt> ", LATE)
     devport.write("../answer", "")
     running.expect(rb"answer$")
     assert running.stop()[0] == 143
@@ -932,7 +964,8 @@ def test_f37_line_breaks_that_are_none(devport, terminal):
     running = devport.start("--no-color", terminal=(80, 24) if terminal else None)
 
     assert running.finish() == 0
-    if terminal:  # which would take NEL for a sequence, and adds a CR of its own
+    if terminal:  # which VT and FF move about in, and which takes NEL for a sequence and adds a CR of its own
+        line = re.sub(rb"[\x0b\x0c]", b"", line)
         line = line.replace(b"\xc2\x85", "\ufffd".encode()).replace(b"\n", b"\r\n")
     body = [one for one in running.output.split(b"\n") if b"web" in one and b"| a" in one]
     assert [one.split(b"| ", 1)[1] + b"\n" for one in body] == [line]
@@ -1026,6 +1059,22 @@ def test_f38_escapes_in_a_pipe(devport):
     assert running.lines("web") == [b"<%s\x1b[1;31m>\x1b[0m" % one for one in ESCAPES]
 
 
+def is_whole(line):
+    """Whether `line` of children/chatty.py has its checksum."""
+    return b"%08x" % zlib.crc32(line[:-9]) == line[-8:]
+
+
+def whole(pieces):
+    """The lines of children/chatty.py, of which some may have been shown in pieces."""
+    line = b""
+    for piece in pieces:
+        line += piece
+        if is_whole(line):
+            yield line
+            line = b""
+    assert line == b""
+
+
 def test_f39_fragments_are_not_mixed(devport):
     """Eight writers of lines of 1 to 4,096 bytes and a slow reader: each line has its checksum."""
     devport.procfile(**{f"w{n}": child("chatty", 600, 12, 4096, f"w{n}") for n in range(8)})
@@ -1033,19 +1082,24 @@ def test_f39_fragments_are_not_mixed(devport):
     running.chunk, running.pause = 50_000, 0.015
 
     assert running.finish(60) == 0
+    broken = 0
     for n in range(8):
-        lines = running.lines(f"w{n}")
+        pieces = running.lines(f"w{n}")
+        lines = list(whole(pieces))
+        broken += len(pieces) - len(lines)
         assert len(lines) == 600
         for number, line in enumerate(lines):
             assert line.startswith(b"w%d %d " % (n, number))
-            assert b"%08x" % zlib.crc32(line[:-9]) == line[-8:]
+            assert is_whole(line)
+    assert broken <= 16  # where the machine has kept a writer from its next piece for too long
 
 
 def test_f39_reader_that_pauses(devport):
     """A reader that pauses for longer than a partial line is held back breaks no line in two."""
     for n in range(4):
-        devport.write(f"d{n}", b"".join(b"%d %08x\n" % (i, zlib.crc32(b"%d" % i)) for i in range(80_000)))
-    devport.procfile(**{f"w{n}": f"cat d{n}" for n in range(4)})
+        devport.write(f"d{n}", b"".join(b"%05d %08x\n" % (i, zlib.crc32(b"%d" % i)) for i in range(80_000)))
+    # Whole lines in each write, which a pipe does not cut: who is kept from writing has ended a line.
+    devport.procfile(**{f"w{n}": f"dd if=d{n} bs={15 * 272} status=none" for n in range(4)})
     running = devport.start("--keep-going", "--no-timestamp")
     for number in range(5):
         while running.count < 500_000 * (number + 1):
@@ -1065,7 +1119,7 @@ def test_f40_pty_for_programs_that_buffer(devport):
     """With --pty a program that buffers when it writes to a pipe shows its first line at once."""
     devport.procfile(web=python("import time;print('first');time.sleep(1000)"))
     running = devport.start("--pty")
-    running.expect(rb"web +\| first", 5)
+    running.expect(rb"web +\| first", LATE)
     assert running.stop()[0] == 143
 
 
@@ -1128,10 +1182,21 @@ def test_f44_lock_is_not_inherited(devport):
     running.finish()
 
     again = devport.start()
-    again.expect(rb"\| ready", 5)
+    again.expect(rb"\| ready")
     assert procs.is_alive(daemon)
     assert again.stop()[0] == 143
     procs.kill_all(devport.tag)
+
+
+def opened(pid):
+    """What `pid` has open, but for what it closes meanwhile."""
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except OSError:  # of its loader, say
+            continue
+    return found
 
 
 def test_f45_callers_descriptors(devport):
@@ -1144,8 +1209,7 @@ def test_f45_callers_descriptors(devport):
     own = {running.pid, running.supervisor}
     for one in procs.tree(devport.tag):
         if one.pid not in own:
-            opened = [os.readlink(f"/proc/{one.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{one.pid}/fd")]
-            assert not any(name.endswith(("/lock", "/project/pipe")) for name in opened)
+            assert not any(name.endswith(("/lock", "/project/pipe")) for name in opened(one.pid))
 
     assert running.stop()[0] == 143
     assert not any(line.endswith(b"/lock") for line in running.lines("web"))
@@ -1161,7 +1225,11 @@ def test_f46_descriptors_do_not_leak(devport, way):
     running = devport.start(way, setup=["nofile=4000", "fd=7", "fd=77", "fd=2345"])
     pid = int(running.expect(rb"web +\| (\d+) fds")[1])
 
-    assert sorted(map(int, os.listdir(f"/proc/{pid}/fd"))) == [0, 1, 2]
+    def check():
+        assert procs.process(pid).command == "sleep 1000"  # until then it has its loader's as well
+        assert sorted(map(int, os.listdir(f"/proc/{pid}/fd"))) == [0, 1, 2]
+
+    procs.eventually(check)
     assert running.stop()[0] == 143
 
 
@@ -1253,9 +1321,9 @@ def test_f49_devport_within_devport(devport):
     devport.procfile(inner, web="echo inner $PORT $PS $DEVPORT_HASH ready; exec sleep 1000")
     devport.procfile(web=f"cd inner && exec {DEVPORT} start", note="echo outer $PORT; exec sleep 1000")
     running = devport.start()
-    outer = running.expect(rb"outer (\d+)")[1]
-    port, name = running.expect(rb"inner (\d+) (\S+) \S+ ready").groups()
-    assert port not in {outer, b""}
+    outer, inner = running.expect_all(rb"outer (\d+)$", rb"inner (\d+) (\S+) \S+ ready")
+    port, name = inner.groups()
+    assert port not in {outer[1], b""}
     assert name == b"web"
 
     assert running.stop()[0] == 143

@@ -15,13 +15,15 @@ from support import background, frames, procs
 from support.background import argv, python, shell
 from support.drill import trials
 from support.procs import eventually
-from support.running import CHILDREN, DEVPORT, LATE, child
+from support.running import CHILDREN, DEVPORT, child
 
 machine, windowed, plain = background.machine, background.windowed, background.plain
 frame = frames.frame
 
 GRACE = 1.0
 T = ("-t", str(GRACE))
+LATE = 8.0
+"""Seconds that what is told to end may take longer, on a busy machine; who is not, stays for ever."""
 
 
 def stopped(machine, name):
@@ -45,7 +47,8 @@ def test_f01_f02_whole_tree(plain, stubborn):
     plain.do("down")
 
     assert time.monotonic() - began < (GRACE if stubborn == "stubborn" else 0) + LATE
-    plain.nothing_left(0.5)
+    assert [one for one in plain.left() if plain.tag in one.command] == []  # not so its supervisors
+    plain.nothing_left()
 
 
 def test_f02_escape_artist(plain):
@@ -57,7 +60,7 @@ def test_f02_escape_artist(plain):
         seconds, _ = stopped(plain, "web")
 
         assert seconds < GRACE + LATE
-        plain.nothing_left(0.5)
+        plain.nothing_left()
         assert not procs.is_locked(life), "it hops on"
     finally:
         life.unlink()
@@ -94,7 +97,12 @@ def test_f04_listener_that_survives_both(plain):
     """Both of devport's processes are killed and a listener stays: it is named, and has to go first."""
     command = argv("listener", "shared")
     row = plain.start("web", command)
-    survivor = int(plain.logged(row["hash"], rb"shared with (\d+)")[1])
+    survivor = int(plain.logged(row["hash"], rb"shared with (\d+)\r?\n")[1])
+
+    def away():  # else the end of its terminal were its own
+        assert procs.process(survivor).session == survivor
+
+    eventually(away)
     guardian = plain.guardian(row["hash"])
     os.kill(guardian, signal.SIGSTOP)
     os.kill(row["supervisor"], signal.SIGKILL)
@@ -161,7 +169,7 @@ def test_f13_stopped_process_hears_the_stop(plain):
 
 def test_f14_unkillable_process(plain):
     """What not even SIGKILL ends is given up after 3 s, and said; other services are stopped meanwhile."""
-    row = plain.start("web", argv("stubborn"), "-t", "0.2")
+    row = plain.start("web", argv("stubborn"), "-t", "3")
     other = plain.start("other", argv("signals"))
     for one in (row, other):
         plain.logged(one["hash"], rb"ready")
@@ -169,10 +177,9 @@ def test_f14_unkillable_process(plain):
     if b"cannot" in tracer.expect(rb"tracing|cannot.*")[0]:
         pytest.skip("tracing another process is not allowed here (ptrace)")
     os.kill(row["supervisor"], signal.SIGTERM)
-    began = time.monotonic()
     plain.do("stop", "other")
-    assert time.monotonic() - began < 2
-    plain.ended(row["hash"], 6)
+    assert plain.holder(row["hash"]) is not None  # for the grace, and 3 s
+    plain.ended(row["hash"], 3 + 3 + LATE)
     tracer.stop(signal.SIGKILL)
 
     record = plain.record(row["hash"])
@@ -278,7 +285,7 @@ def test_f44_lock_is_not_inherited(plain):
     os.kill(row["supervisor"], signal.SIGKILL)
     os.kill(guardian, signal.SIGKILL)
 
-    plain.ended(row["hash"], 2)
+    plain.ended(row["hash"])
     assert procs.is_alive(daemon)
     procs.send(daemon, signal.SIGKILL)
     plain.nothing_left()
@@ -322,9 +329,13 @@ def test_f33_child_closes_stdout(plain):
     """A service that closes its terminal runs on, costs nothing, and its status counts."""
     script = "exec >&- 2>&- <&-; while ! test -e end; do sleep 0.1; done; exit 7"
     row = plain.start("web", shell(script))
-    before = procs.cpu_seconds(row["supervisor"])
-    procs.elapse(1)
-    assert procs.cpu_seconds(row["supervisor"]) - before < 0.2
+
+    def costs_nothing():  # once its start is over
+        before = procs.cpu_seconds(row["supervisor"])
+        procs.elapse(1)
+        assert procs.cpu_seconds(row["supervisor"]) - before < 0.2
+
+    eventually(costs_nothing)
     assert plain.row("web")["status"] == "running"
     (plain.project / "end").touch()
 

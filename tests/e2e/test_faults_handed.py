@@ -4,10 +4,9 @@ import os
 import signal
 import socket
 import threading
-import time
 
 import pytest
-from support import frames, procs
+from support import frames, live, procs
 from support.drill import trials
 from support.frames import mark, told
 from support.procs import eventually
@@ -48,7 +47,7 @@ def test_f80_who_is_to_accept(frame):
     assert "open 3 " not in frame.text()  # and no socket more
     for number, name in enumerate(entries):
         with socket.create_connection(("127.0.0.1", first + number), 20) as client:
-            assert client.recv(100) == b"%d\n" % frame.reached(name, "ready")["pid"]
+            assert client.recv(100) == b"%d\n" % live.reached(frame.devport, name, "ready")["pid"]
     frame.down()
 
 
@@ -110,17 +109,18 @@ def _served(served, pid):
 def test_f82_service_that_hangs(frame):
     """Stopped by a debugger, say: SIGABRT once its period is over, which it hears, and a new life."""
     code = (
-        "signal.signal(signal.SIGABRT, lambda *_: (mark('aborts', time.monotonic()), os._exit(6)))\n"
+        "signal.signal(signal.SIGABRT, lambda *_: (mark('aborts', time.monotonic() - last), os._exit(6)))\n"
+        "last = time.monotonic()\n"
         "mark('runs', os.getpid())\n"
         "say('READY=1')\n"
-        "while True: say('WATCHDOG=1'); time.sleep(0.02)\n"
+        "while True: now = time.monotonic(); say('WATCHDOG=1'); last = now; time.sleep(0.02)\n"
     )
     frame.write(
         {
             "web": {
                 "exec": told(code),
                 "ready": {"notify": True},
-                "watchdog": {"usec": 1_000_000},
+                "watchdog": {"usec": 2_500_000},
                 "restart": {"delay": 0.02},
                 "stop": {"timeout": 30},
             }
@@ -128,14 +128,13 @@ def test_f82_service_that_hangs(frame):
     )
     frame.up()
     frame.reached("web", "ready")
-    began = time.monotonic()
     os.kill(int(frame.marked("runs", 1)[0]), signal.SIGSTOP)
     frame.marked("runs", 2)
 
-    aborts = [float(line) - began for line in frame.marks("aborts")]
+    aborts = [float(line) for line in frame.marks("aborts")]  # seconds after the last of its pings
     assert len(aborts) == 1
-    assert 0.9 < aborts[0] < 1.2 + 0.5
-    assert frame.reached("web", "ready")["restarts"] == 1
+    assert 2.5 < aborts[0] < 2.5 + 8
+    assert live.reached(frame.devport, "web", "ready")["restarts"] == 1
     frame.down()
 
 
@@ -154,10 +153,10 @@ def test_f63_f82_supervisor_that_was_suspended(frame):
         "say('READY=1')\n"
         "while True: say('WATCHDOG=1'); time.sleep(0.05)\n"
     )
-    quick = {"period": 0.1, "probe_timeout": 0.5, "failure_threshold": 1}
+    quick = {"period": 0.1, "probe_timeout": 2, "failure_threshold": 1}
     watched = {
         "exec": told(code),
-        "watchdog": {"usec": 900_000},
+        "watchdog": {"usec": 2_000_000},
         "ready": {"http": {"get": {"path": "/devport.yaml"}}, **quick},
         "live": {"exec": "sleep 0.3", **quick},
         "restart": {"max": 0},
@@ -165,20 +164,20 @@ def test_f63_f82_supervisor_that_was_suspended(frame):
     pending = {"exec": FOREVER, "ready": {"exec": "test -e go", "period": 0.1, "timeout": 60}}
     frame.write({"web": watched, "other": pending})
     frame.up()
-    pid = frame.reached("web", "ready")["pid"]
+    pid = live.reached(frame.devport, "web", "ready")["pid"]
     frame.reached("other", "starting")
     supervisors = {frame.supervisor("web"), frame.supervisor("other")}
     for too in (False, True):  # the service as well: then it has been silent indeed
         for one in {*supervisors, *([pid] if too else [])}:
             os.kill(one, signal.SIGSTOP)
-        procs.elapse(trials(1.6, 15.0))  # more than half a second late, by which devport knows it
+        procs.elapse(trials(3.0, 15.0))  # more than half a second late, by which devport knows it
         # In a window its guardian has stopped with it, as a shell wants to see; `fg` wakes that one.
         for one in {frame.run.pid} if frame.is_foreground else supervisors:
             os.kill(one, signal.SIGCONT)
         procs.elapse(0.2)
         procs.send(pid, signal.SIGCONT)
         procs.elapse(1)
-        row = frame.reached("web", "ready")
+        row = live.reached(frame.devport, "web", "ready")
         assert (row["pid"], row["restarts"]) == (pid, 0)
     assert "being stopped" not in frame.text()
     frame.devport.write("go", "")
@@ -190,7 +189,7 @@ def test_f63_f82_supervisor_that_was_suspended(frame):
 
 def test_f63_time_to_become_ready(frame):
     """What is ready in time is not ended because devport was stopped when its time ran out."""
-    ready = {"exec": "test -e there", "period": 0.1, "timeout": 1.5}
+    ready = {"exec": "test -e there", "period": 0.1, "timeout": 4}
     script = f"{mark('runs')}; until [ -e go ]; do sleep 0.02; done; touch there; {FOREVER}"
     frame.write({"web": {"exec": script, "ready": ready, "restart": "never"}, "other": FOREVER})
     frame.up()
@@ -198,7 +197,7 @@ def test_f63_time_to_become_ready(frame):
     supervisor = frame.supervisor("web")
     os.kill(supervisor, signal.SIGSTOP)
     frame.devport.write("go", "")
-    procs.elapse(2)
+    procs.elapse(4.5)
     os.kill(frame.run.pid if frame.is_foreground else supervisor, signal.SIGCONT)
 
     frame.reached("web", "ready")

@@ -1,12 +1,11 @@
 """The failure catalogue of reliability.md, F84 and F85, and that nothing leaks, through `devport start`."""
 
-import json
 import os
 import signal
 import time
 
 import pytest
-from support import frames, procs
+from support import frames, live, procs
 from support.frames import mark
 from support.procs import eventually
 from support.running import DEVPORT, need
@@ -14,23 +13,30 @@ from support.running import DEVPORT, need
 frame, window = frames.frame, frames.window
 
 FOREVER = "exec sleep 1000"
-SLOW = "trap 'echo TERM >> terms; sleep 1; exit 0' TERM; echo $$ >> runs; while :; do sleep 0.02; done"
-"""Takes a second to end."""
+SLOW = (
+    "trap 'echo TERM >> terms; until [ -e end ]; do sleep 0.02; done; exit 0' TERM;"
+    " echo $$ >> runs; while :; do sleep 0.02; done"
+)
+"""Ends once there is a file `end`."""
 
 
 def test_f84_own_doing(frame):
     """Who writes into its own watched tree is restarted thrice, then that file is left alone."""
     frame.devport.write("src/a.py", "")
-    script = f"{mark('runs')}; sleep 0.3; date +%N > src/made.py; {FOREVER}"
+    go = "until [ -e go ]; do sleep 0.02; done"
+    script = f"{mark('runs')}; {go}; sleep 0.3; date +%N > src/made.py; {FOREVER}"
     frame.write({"web": {"exec": script, "watch": "src"}})
     frame.up()
+    live.watched(frame.devport)
+    frame.devport.write("go", "")
     frame.marked("runs", 2)
     frame.said("pauses watching src/made.py")
     frame.marked("runs", 4)
-    procs.elapse(0.8)
-    count = len(frame.marks("runs"))
-    assert count <= 5
     frame.reached("web", "ready")
+    count = len(frame.marks("runs"))
+    assert count <= 7  # 4, but for what a busy machine has told of too late to be taken for its own doing
+    procs.elapse(0.8)
+    assert len(frame.marks("runs")) == count
     frame.devport.write("src/a.py", "by hand")
     frame.marked("runs", count + 1)
     frame.down()
@@ -46,6 +52,7 @@ def test_f84_bursts(frame):
     frame.write({"web": {"exec": f"{mark('runs')}; {FOREVER}", "watch": "src"}})
     frame.up()
     frame.reached("web", "ready")
+    live.watched(frame.devport)
     procs.elapse(0.3)
     assert len(frame.marks("runs")) == 1
     for number in (1, 2):
@@ -56,13 +63,15 @@ def test_f84_bursts(frame):
         procs.elapse(0.4)
         assert len(frame.marks("runs")) == number + 1
 
+    began = time.monotonic()
     for number in range(10_000):
         if number % 500 == 0:
             (tree / f"d{number}").mkdir()
         (tree / f"d{number - number % 500}" / f"{number}.py").touch()
+    took = time.monotonic() - began
     frame.marked("runs", 4)
     procs.idle(frame.devport.tag)
-    assert len(frame.marks("runs")) <= 6
+    assert len(frame.marks("runs")) <= 6 + int(2 * took)  # a pause of a quarter of a second ends a burst
     frame.down()
 
 
@@ -83,6 +92,7 @@ def test_f84_kernel_has_no_more_watches(window):
 
     eventually(begun)
     window.said("max_user_instances")
+    live.watched(window.devport, how="by polling")
     window.devport.write("src/a.py", "changed")
     window.marked("runs", 2)
     window.run.stop(signal.SIGTERM)
@@ -94,10 +104,13 @@ def test_f85_change_while_it_stops(frame):
     frame.write({"web": {"exec": SLOW, "watch": "src", "stop": {"timeout": 30}}})
     frame.up()
     frame.reached("web", "ready")
+    live.watched(frame.devport)
     frame.devport.write("src/a.py", "1")
     frame.marked("terms", 1)
     for number in range(5):
         frame.devport.write("src/a.py", f"more {number}")
+    procs.elapse(1)  # in which devport looks
+    frame.devport.write("end", "")
     frame.marked("runs", 2)
     procs.elapse(0.4)
     assert (len(frame.marks("runs")), len(frame.marks("terms"))) == (2, 1)
@@ -110,9 +123,12 @@ def test_f85_change_while_it_is_told_to_stop(frame):
     frame.write({"web": {"exec": SLOW, "watch": "src", "stop": {"timeout": 30}}, "other": FOREVER})
     frame.up()
     frame.reached("web", "ready")
+    live.watched(frame.devport)
     stop = frame.devport.spawn([DEVPORT, "stop", "web"])
     frame.marked("terms", 1)
     frame.devport.write("src/a.py", "1")
+    procs.elapse(1)
+    frame.devport.write("end", "")
     assert stop.finish() == 0
     procs.elapse(0.4)
     assert len(frame.marks("runs")) == 1
@@ -124,15 +140,17 @@ def test_f85_change_while_it_backs_off(frame):
     """A change while it waits for its next try is that try, at once, and the only one."""
     frame.devport.write("src/a.py", "")
     script = f"{mark('runs')}; grep -q fine src/a.py || exit 1; {FOREVER}"
-    frame.write({"web": {"exec": script, "watch": "src", "restart": {"delay": 2, "max_delay": 2}}})
-    frame.up()
+    frame.write({"web": {"exec": script, "watch": "src", "restart": {"delay": 6, "max_delay": 6}}})
     began = time.monotonic()
+    frame.up()
+    live.watched(frame.devport)
     frame.reached("web", "backoff")
     frame.devport.write("src/a.py", "fine")
+    ended = time.monotonic()
     frame.marked("runs", 2)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 6
     frame.reached("web", "ready")
-    procs.elapse(2.1 - (time.monotonic() - began))
+    procs.elapse(6.1 - (time.monotonic() - ended))
     assert len(frame.marks("runs")) == 2
     frame.down()
 
@@ -175,10 +193,11 @@ def test_resources_after_200_restarts(window):
                 continue
         return sorted(found), int(procs.status_field(supervisor, "Threads"))
 
-    def steady():
+    def steady():  # longer than a probe takes
         found = holds()
-        procs.elapse(0.02)
-        assert found == holds()
+        for _ in range(5):
+            procs.elapse(0.02)
+            assert found == holds()
         return found
 
     window.marked("runs", 1)
@@ -190,5 +209,5 @@ def test_resources_after_200_restarts(window):
         assert holds() == before
 
     eventually(same)
-    assert json.loads(window.do("ls", "--json"))[0]["restarts"] == 199
+    assert live.row(window.devport, "web")["restarts"] == 199
     window.down()

@@ -33,7 +33,7 @@ def lives_on(machine, row, seconds):
         began = time.monotonic()
         assert machine.row("web")["status"] == "running"
         assert machine.do("signal", "-s", "CONT", "web")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
         machine.logged(row["hash"], rb"line", machine.log(row["hash"]).count(b"line") + 1)
         assert len(machine.log(row["hash"])) > size
 
@@ -68,7 +68,7 @@ def test_f94_flow_control(windowed):
         began = time.monotonic()
         assert windowed.row("web")["status"] == "running"
         assert windowed.do("signal", "-s", "CONT", "web")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
     silent()
     windowed.type(row["window"], "C-q")
     windowed.logged(row["hash"], rb"line", windowed.log(row["hash"]).count(b"line") + 5)

@@ -13,7 +13,7 @@ import tempfile
 import time
 
 import pytest
-from support import frames, procs
+from support import frames, live, procs
 from support.drill import trials
 from support.frames import mark, open_descriptors, told
 from support.procs import eventually
@@ -48,7 +48,7 @@ def test_f30_probes_and_watchdogs_while_nobody_reads(window):
             "dog": {
                 "exec": told(code),
                 "ready": {"notify": True},
-                "watchdog": {"usec": 800_000},
+                "watchdog": {"usec": 2_500_000},
                 "restart": {"delay": 0.02},
             },
             "flood": "while ! test -e flow; do sleep 0.05; done; exec yes",
@@ -58,24 +58,25 @@ def test_f30_probes_and_watchdogs_while_nobody_reads(window):
     window.reached("dog", "ready")
     unread = window.run.stall()
     window.devport.write("flow", "")
-    flood = window.reached("flood", "ready")["pid"]
+    flood = live.reached(window.devport, "flood", "ready")["pid"]
 
     def blocked():
         before = procs.cpu_seconds(flood)
         assert procs.process(flood).command == "yes"
-        procs.elapse(0.2)
+        procs.elapse(0.5)
+        assert procs.process(flood).state == "S"  # and does not just wait for the processor
         assert procs.cpu_seconds(flood) == before
 
     eventually(blocked)
     used = procs.cpu_seconds(flood)
-    assert window.row("web")["state"] == "starting"
+    assert live.row(window.devport, "web")["state"] == "starting"
     window.devport.write("go", "")
     window.reached("web", "ready")
-    procs.elapse(1)  # longer than its watchdog
+    procs.elapse(3)  # longer than its watchdog
     assert len(window.marks("runs")) == 1
     window.devport.write("hang", "")
     window.marked("runs", 2)
-    assert window.reached("dog", "ready")["restarts"] == 1
+    assert live.reached(window.devport, "dog", "ready")["restarts"] == 1
     assert procs.cpu_seconds(flood) == used
     window.run.out = unread
     window.down()
@@ -121,14 +122,14 @@ def test_f74_line_of_an_earlier_life(frame):
     )
     frame.write({"web": {"exec": script, "ready": {"log": "up and well"}, "restart": {"delay": 0.02}}})
     frame.up()
-    first = frame.reached("web", "ready")["pid"]
+    first = live.reached(frame.devport, "web", "ready")["pid"]
     os.kill(first, signal.SIGKILL)
     frame.marked("runs", 2)
     frame.reached("web", "starting")
     procs.elapse(0.4)
-    assert frame.row("web")["state"] == "starting"
+    assert live.row(frame.devport, "web")["state"] == "starting"
     frame.devport.write("go", "")
-    assert frame.reached("web", "ready")["pid"] != first
+    assert live.reached(frame.devport, "web", "ready")["pid"] != first
     frame.down()
 
 
@@ -158,13 +159,13 @@ def test_f74_answer_of_an_earlier_life(frame):
         }
     )
     frame.up()
-    first = frame.reached("web", "ready")["pid"]
+    first = live.reached(frame.devport, "web", "ready")["pid"]
     os.kill(first, signal.SIGKILL)
     frame.marked("runs", 2)
     procs.elapse(0.3)
-    assert frame.row("web")["state"] == "starting"
+    assert live.row(frame.devport, "web")["state"] == "starting"
     frame.devport.write("go", "")
-    assert frame.reached("web", "ready")["pid"] != first
+    assert live.reached(frame.devport, "web", "ready")["pid"] != first
     frame.down()
 
 
@@ -182,32 +183,36 @@ def test_f75_hostile_servers(window):
     window.write({**processes, "ticker": {"exec": told(ticker), "no_port": True}})
     window.up()
     window.reached("fine", "ready")
-    run = window.run
+    window.reached("body", "ready")  # 200 is an answer, however long its body is
+
+    def judged():
+        rows = window.machine.ls()
+        assert {rows[name]["not_ready"] for name in ("silent", "drip")} == {"no answer within 0.3 s"}
+        assert all(rows[name]["not_ready"] for name in HOSTILE if name != "body")
+        return rows
+
+    rows = eventually(judged)
+    assert {rows[name]["state"] for name in HOSTILE if name != "body"} == {"starting"}
+    for left in reversed(range(5)):  # other tests may have the machine
+        late = sorted(lateness(window.run, 2))
+        if len(late) > 50 and statistics.median(late) < 0.02 and late[int(len(late) * 0.95)] < 0.1:
+            break
+        assert left, late
+    window.down()
+
+
+def lateness(run, seconds):
+    """By how many seconds each line of the ticker is read late, for so long."""
     run.read(0)
     late, seen = [], len(run.output)
-    end = time.monotonic() + 2
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         run.read(0.1)
         now = time.monotonic()
         lines = run.output[seen:].rpartition(b"\n")[0]
         seen += len(lines)
         late += [now - float(line.split()[-1]) for line in lines.splitlines() if b" ticker " in line]
-
-    def judged():
-        rows = window.machine.ls()
-        assert {rows[name]["not_ready"] for name in ("silent", "drip")} == {"no answer within 0.3 s"}
-        return rows
-
-    rows = eventually(judged)
-    assert {name: rows[name]["state"] for name in HOSTILE} == {
-        **dict.fromkeys(HOSTILE, "starting"),
-        "body": "ready",  # 200 is an answer, however long its body is
-    }
-    assert all(rows[name]["not_ready"] for name in HOSTILE if name != "body")
-    assert len(late) > 100
-    assert statistics.median(late) < 0.02
-    assert sorted(late)[int(len(late) * 0.95)] < 0.1
-    window.down()
+    return late
 
 
 # F76: commands that probe
@@ -230,7 +235,8 @@ def test_f76_probes_leave_nothing(frame, tally):
     most, counts = 0, []
 
     def sleepers():
-        return [one for one in procs.tree(frame.devport.tag) if one.command == "sleep 61.25"]
+        found = [one for one in procs.tree(frame.devport.tag) if one.command == "sleep 61.25"]
+        return [one for one in found if procs.is_alive(one.pid)]  # all at once: looking takes its time
 
     def asked():
         nonlocal most
@@ -267,21 +273,32 @@ def test_f77_short_lived_senders(frame):
     frame.write({"web": {"exec": told(code), "ready": {"notify": True}}})
     frame.up()
     frame.marked("sent", 1)
-    assert frame.reached("web", "starting")["status_text"] == "1000"
+
+    def heard():
+        assert live.reached(frame.devport, "web", "starting")["status_text"] == "1000"
+
+    eventually(heard)
     supervisor = frame.supervisor("web")
     os.kill(supervisor, signal.SIGSTOP)
     frame.devport.write("go", "")
     frame.marked("sent", 2)
+    if frame.is_foreground:
+        eventually(lambda: suspended(frame.run.pid))
     os.kill(frame.run.pid if frame.is_foreground else supervisor, signal.SIGCONT)
 
-    assert frame.reached("web", "ready")["status_text"] == "1000"
+    assert live.reached(frame.devport, "web", "ready")["status_text"] == "1000"
     frame.down()
+
+
+def suspended(pid):
+    """For `eventually`: the guardian, say, which follows its supervisor."""
+    assert procs.process(pid).state == "T"
 
 
 def test_f78_hostile_notifier(frame):
     """A flood with descriptors, binary data, strangers' MAINPID: nothing leaks, others run, a stop works."""
     code = (
-        "import array\n"
+        "import array, errno\n"  # of descriptors under way a user has so many, other tests' among them
         "address = os.environ['NOTIFY_SOCKET']\n"
         "say('READY=1')\n"
         "while not os.path.exists('go'): time.sleep(0.01)\n"
@@ -296,7 +313,7 @@ def test_f78_hostile_notifier(frame):
         "while True:\n"
         "  for one in junk:\n"
         "    try: post.sendmsg([one], passed, 0, address)\n"
-        "    except OSError as error: mark('errors', error)\n"
+        "    except OSError as error: error.errno == errno.ETOOMANYREFS or mark('errors', error)\n"
         "  count += len(junk)\n"
         "  if count % 9000 == 0: mark('sent', count)\n"
     )
@@ -317,7 +334,7 @@ def test_f78_hostile_notifier(frame):
 
     assert open_descriptors(supervisor) <= before + 8  # one batch that is just being read
     assert len(frame.marks("ticks")) > ticks
-    assert frame.row("web")["state"] == "ready"
+    assert live.row(frame.devport, "web")["state"] == "ready"
     assert frame.marks("errors") == []
     frame.do("stop", "web")
     frame.down()
@@ -343,7 +360,7 @@ def test_f79_home_of_200_characters(frame):
             }
         )
         frame.up()
-        row = frame.reached("web", "ready")
+        row = live.reached(frame.devport, "web", "ready")
         assert row["status_text"] == "well"
         assert frame.marked("told", 1)[0].startswith(f"{runtime}/devport/")
         assert frame.do("restart", "--no-tmux", "web")
@@ -351,7 +368,7 @@ def test_f79_home_of_200_characters(frame):
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(20)
             client.connect(f"/proc/self/fd/{folder}/web.sock")
-            assert client.recv(100) == b"%d\n" % frame.reached("api", "ready")["pid"]
+            assert client.recv(100) == b"%d\n" % live.reached(frame.devport, "api", "ready")["pid"]
         os.close(folder)
         frame.down()
         assert os.listdir(f"{runtime}/devport") == []

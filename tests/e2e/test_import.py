@@ -98,9 +98,9 @@ def test_replaces_as_a_whole(devport):
     script = 'trap "" XFSZ; ulimit -f 0; exec "$@" 2>/dev/null'
     full = devport.spawn(["/bin/sh", "-c", script, "sh", DEVPORT, *words])
 
-    assert full.finish(10) == 1
+    assert full.finish() == 1
     fresh = devport.spawn(["/bin/sh", "-c", script, "sh", DEVPORT, *words[:3], "new.yaml"])
-    assert fresh.finish(10) == 1
+    assert fresh.finish() == 1
     assert (devport.project / "old.yaml").read_text() == "mine"
     assert {one.name for one in devport.project.iterdir()} == {"mprocs.yaml", "old.yaml", "devport.yaml"}
     assert devport.call(*words).status == 0

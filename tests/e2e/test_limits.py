@@ -9,10 +9,12 @@ import time
 
 import pytest
 from support import procs
-from support.running import LATE, child, need
+from support.running import child, need
 
 GRACE = 1.0
 T = ("-t", str(GRACE))
+LATE = 8.0
+"""Seconds that what is told to end may take longer, on a busy machine; who is not, stays for ever."""
 
 
 def many(count, command="exec sleep 1000"):
@@ -38,8 +40,8 @@ def test_500_entries(devport):
     status, seconds = running.stop(timeout=60)
 
     assert status == 143
-    assert started < 20
-    assert seconds < 10
+    assert started < 60
+    assert seconds < 30
     assert used < 0.1
     assert memory < 64 << 20
     assert running.output.count(b" stopped\n") == 500
@@ -54,7 +56,7 @@ def test_500_entries_that_end_by_themselves(devport):
     devport.procfile(**entries)
     running = devport.start()
 
-    assert running.finish(60) == 6, running.shown()
+    assert running.finish(100) == 6, running.shown()
     assert procs.tree(devport.tag) == []
 
 
@@ -82,7 +84,7 @@ def test_few_descriptors_and_keep_going(devport):
         running.read(0.05)
         assert b"Too many open files" in running.everything() or b"s99 started" in running.output
 
-    procs.eventually(decided)
+    procs.eventually(decided, 30)
     if running.popen.poll() is None:
         running.send(signal.SIGTERM)
 
@@ -172,7 +174,7 @@ def test_long_line_and_little_memory(devport):
     running = devport.start()
     resource.prlimit(running.supervisor, resource.RLIMIT_AS, (200 << 20, 200 << 20))
     running.keep = 4096
-    running.expect(rb"END$", 30)
+    running.expect(rb"END$", 60)
 
     assert running.stop()[0] == 143
 

@@ -124,20 +124,20 @@ def test_background_first(plain, devport):
     run.stop(signal.SIGINT)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_a_hundred_in_a_chain(plain, devport):
     """Each waits for the one before it, each under a supervisor of its own."""
     devport.claim(120)
     lines = ["processes:", "  n0: {exec: exec sleep 1000}"]
     lines += [f"  n{number}: {{exec: exec sleep 1000, after: n{number - 1}}}" for number in range(1, 100)]
     devport.write("devport.yaml", "\n".join([*lines, ""]))
-    plain.call("start", "-d", "--no-tmux", timeout=90)
+    plain.call("start", "-d", "--no-tmux", timeout=240)
 
     def check():
         assert {row["state"] for row in plain.ls().values()} == {"ready"}
 
-    eventually(check, 60)
-    plain.call("down", timeout=120)
+    eventually(check, 120)
+    plain.call("down", timeout=240)
     plain.nothing_left()
 
 

@@ -77,7 +77,7 @@ def test_g01_no_exit_is_missed(plain):
     quick = {**plain.record(hash_)["restart"], "delay": 0.001, "max_delay": 0.001, "max": 60}
     plain.rewrite(hash_, restart=quick)
     plain.call("restart", "web")
-    record = plain.reached(hash_, "failed", 30)
+    record = plain.reached(hash_, "failed", 60)
 
     assert record["error"] == "exited with status 1; given up after 60 restarts"
     plain.ended(hash_)
@@ -87,7 +87,7 @@ def test_g01_no_exit_is_missed(plain):
 def test_g07_grandchild_that_ignores_term(machine):
     """What is left when the leader has obeyed gets the grace, then SIGKILL; stop returns when it is gone."""
     row = machine.start("web", argv("forker", "group", "stubborn"), "-t", "0.5")
-    daemon = int(machine.logged(row["hash"], rb"ready (\d+)")[1])
+    daemon = int(machine.logged(row["hash"], rb"ready (\d+)\s")[1])
     machine.do("stop", "web")
 
     assert not procs.is_alive(daemon)
@@ -95,12 +95,10 @@ def test_g07_grandchild_that_ignores_term(machine):
 
 def test_g15_errors_are_cleared(plain):
     """An error of the last life is gone with the next, of a service without a port too."""
-    gate = plain.project / "gate"
-    row = plain.start(
-        "web",
-        shell('test -e "$1" && exec sleep 1000; sleep 0.3; exit 3', gate),  # later is no failed start
-        *("--no-port", "--restart", "never"),
-    )
+    gate, fault = plain.project / "gate", plain.project / "fault"
+    script = 'test -e "$1" && exec sleep 1000; until test -e "$2"; do sleep 0.02; done; exit 3'
+    row = plain.start("web", shell(script, gate, fault), *("--no-port", "--restart", "never"))
+    fault.touch()  # earlier it would be a failed start
     plain.ended(row["hash"])
     assert plain.row("web")["error"] == "exited with status 3"
     gate.touch()

@@ -5,10 +5,14 @@ import os
 import re
 import signal
 import socket
+import threading
 
 import pytest
 from support import procs
 from support.running import child, python
+
+from devport.context import Context
+from devport.registry.locks import Lock, acquire_all, held, this_process
 
 SHOW = "echo port=$PORT; exec sleep 1000"
 
@@ -84,6 +88,24 @@ def test_two_starts_in_one_checkout(devport):
                     )
                 assert b"nothing started" in loser.errors
         assert winner.stop()[0] == 143
+
+
+def test_of_two_who_want_the_same_one_gets_all(tmp_path):
+    """Who waits for the first of several locks keeps none of the others from who has that."""
+    me = this_process(Context({}, "/somewhere", "/"), "foreground", "web", None)
+    first, second = (str(tmp_path / f"{name}.lock") for name in "ab")
+    mine, got = Lock.acquire(first, me), []
+    waiting = threading.Thread(target=lambda: got.append(acquire_all({second: me, first: me}, 20)))
+    waiting.start()
+    procs.elapse(0.1)
+
+    assert held(second) is None
+    mine.release()
+    waiting.join()
+    [(locks, others)] = got
+    assert (set(locks), others) == ({first, second}, {})
+    for one in locks.values():
+        one.release()
 
 
 def test_second_start_runs_what_does_not(devport):
@@ -393,7 +415,7 @@ def test_killed_while_registering(devport):
         procs.elapse(0.02 + place * 0.008)
         running.send(signal.SIGKILL)
         running.finish()
-        procs.gone(devport.tag)
+        procs.gone(devport.tag, 10)
     running = devport.call("port", *names)
 
     assert running.status == 0

@@ -70,7 +70,6 @@ def test_keys_of_the_terminal(plain):
     """Ctrl-Z restarts, anything else is the service's, Ctrl-C ends it; the terminal is as it was."""
     echo = python("import os; print('up', os.getpid(), flush=True)\nwhile True: print('got', input())")
     running = plain.devport.run("--key", "web", "--", *echo, terminal=(80, 24))
-    modes = termios.tcgetattr(running.keyboard)
     running.expect(rb"up \d+")
     running.type(b"hello\n")
     running.expect(rb"got hello")
@@ -79,18 +78,17 @@ def test_keys_of_the_terminal(plain):
     running.type(b"\x03")
 
     assert running.finish() == 0
-    assert termios.tcgetattr(running.keyboard) == modes
+    assert termios.tcgetattr(running.keyboard) == running.modes
 
 
 def test_behind_an_ampersand(plain):
     """A job in the background of a shell takes no keys from it."""
     words = shlex.join([DEVPORT, "run", "--key", "web", "--", *LIVES])
     running = plain.devport.spawn(["sh", "-c", f"set -m; {words} & wait"], terminal=(80, 24))
-    modes = termios.tcgetattr(running.keyboard)
     running.expect(rb"life \d+")
     running.type(b"\x03")
 
-    assert termios.tcgetattr(running.keyboard) == modes
+    assert termios.tcgetattr(running.keyboard) == running.modes
     assert running.finish() == -signal.SIGINT
     assert plain.row("web")["status"] == "running"
     assert plain.do("stop", "web") == "web stopped\n"
@@ -102,7 +100,10 @@ def test_crashes_are_made_good(plain):
     running.expect(rb"exited with status 3")
     running.expect(rb"exited with status 3")
 
-    assert plain.row("web")["state"] == "backoff"
+    def backs_off():
+        assert plain.row("web")["state"] == "backoff"
+
+    procs.eventually(backs_off)  # it is just starting now and then
     assert plain.do("stop", "web") == "web stopped\n"
     assert running.finish() == 0
 

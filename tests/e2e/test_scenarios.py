@@ -50,15 +50,20 @@ def test_a04_a06_beside_a_window(back):
     """A4, A6: what runs in a window is said and left alone; what was not asked for is listed as stopped."""
     back.write({"alpha": FOREVER, "beta": FOREVER, "gamma": FOREVER})
     run = back.devport.start("alpha")
-    run.expect(rb"alpha started")
-    alpha = back.reached("alpha", "ready")["pid"]
+    alpha = int(run.expect(rb"alpha started \(pid (\d+)")[1])
+    back.reached("alpha", "ready")
     done = back.machine.call("up", "-d", "--no-tmux", "alpha", "beta")
 
     assert done.status == 0
     assert b"alpha is already running" in done.errors
     assert back.reached("beta", "ready")["mode"] == "background"
     assert back.row("gamma")["state"] == "stopped"
-    assert (back.row("alpha")["pid"], back.row("alpha")["mode"]) == (alpha, "foreground")
+
+    def same():  # where its supervisor has no time for `ls`, the pid is missing
+        row = back.row("alpha")
+        assert (row["pid"], row["mode"]) == (alpha, "foreground")
+
+    eventually(same)
     run.stop(signal.SIGINT)
 
 
@@ -87,8 +92,8 @@ def test_a11_attached_again_and_again(back):
         assert back.row("alpha")["pid"] == row["pid"]
         before = before or eventually(lambda: _steady(supervisor))
 
-        def same(wanted=before):
-            assert open_descriptors(supervisor) == wanted
+        def same(wanted=before):  # or fewer: of a busy one, the connection of an `ls` may have been counted
+            assert open_descriptors(supervisor) <= wanted
 
         eventually(same)
 

@@ -114,6 +114,7 @@ def test_p35_secrets_are_nowhere(machine, tally):
     with Watcher() as watcher:
         said = everything_said(machine)
         said += machine.call("down").everything()
+    machine.nothing_left()  # nobody writes to what is read now
     state = readable(machine.state)
     records = {path for path in state if os.path.basename(os.path.dirname(path)) == "services"}
 

@@ -173,7 +173,7 @@ def test_p40_three_days_leave_nothing_behind(tmp_path):
 
     assert found[-1][3] - found[-2][3] > 50  # lives of a day
     assert not grows(found), found
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 100  # 5 s on a quiet machine
     assert (tmp_path / "log.3").exists()  # the log went round
     assert sum(path.stat().st_size for path in tmp_path.glob("log*")) < 1_200_000
     assert not list((tmp_path / "run").glob("*")), "sockets left"

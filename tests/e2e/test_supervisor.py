@@ -14,7 +14,10 @@ from support import background, procs
 from support.background import argv, python, shell, variables
 from support.drill import trials
 from support.procs import eventually
-from support.running import DEVPORT
+from support.running import DEVPORT, PATIENCE
+
+from devport.engine.signals import BOUNCE
+from devport.registry.store import Store
 
 machine, windowed, plain = background.machine, background.windowed, background.plain
 
@@ -100,7 +103,8 @@ def test_stubborn_service_is_killed_after_its_grace(machine):
     began = time.monotonic()
     machine.do("stop", "web")
 
-    assert 0.4 < time.monotonic() - began < 4
+    assert time.monotonic() - began >= 0.5
+    assert re.search(rb"web .*within 0\.5 s, killing", machine.log(hash_))
     machine.nothing_left()
 
 
@@ -113,22 +117,31 @@ def test_second_wish_to_end_kills_at_once(plain):
     plain.reached(hash_, "stopping")
     os.kill(supervisor, signal.SIGINT)
 
-    plain.ended(hash_, 5)
+    plain.ended(hash_, PATIENCE)
     plain.nothing_left()
 
 
 def test_f12_same_signal_at_once(plain):
     """The same signal again, at once, is no second wish: the service has its grace."""
     last_words = "trap 'for i in 1 2 3 4 5 6; do sleep 0.05; done; echo cleaned; exit 7' TERM"
-    hash_ = plain.start("web", shell(f"{last_words}; echo ready; while :; do sleep 0.02; done"))["hash"]
-    plain.logged(hash_, rb"ready")
-    supervisor = plain.supervisor(hash_)
-    for _ in range(2):
-        os.kill(supervisor, signal.SIGTERM)
-        procs.elapse(0.01)
+    command = shell(f"{last_words}; echo ready; while :; do sleep 0.02; done")
 
-    plain.ended(hash_, 5)
-    assert b"cleaned" in plain.log(hash_)
+    def twice(lives):
+        """The seconds between two signals to the service's next life, and how often that cleaned up."""
+        hash_ = plain.start("web", command, "-t", "15")["hash"]
+        plain.logged(hash_, rb"ready", lives)
+        before, supervisor = plain.log(hash_).count(b"cleaned"), plain.supervisor(hash_)
+        os.kill(supervisor, signal.SIGTERM)
+        began = time.monotonic()
+        procs.elapse(0.01)
+        os.kill(supervisor, signal.SIGTERM)
+        seconds = time.monotonic() - began
+        plain.ended(hash_, 20)
+        return seconds, plain.log(hash_).count(b"cleaned") - before
+
+    # What we are kept from sending at once is a second wish, and says nothing of an echo.
+    found = (twice(lives) for lives in itertools.count(1))
+    assert next(cleaned for seconds, cleaned in found if seconds < BOUNCE / 2) == 1
     plain.nothing_left()
 
 
@@ -194,7 +207,7 @@ def test_end_in_the_first_milliseconds(plain):
         procs.elapse(max(trials(0.1, 0.3), 1.5 * usual) * number / count)
         procs.send(supervisor, signal.SIGTERM)
         running.finish()
-        plain.nothing_left(3)
+        plain.nothing_left()
         assert plain.holder(hash_) is None
         begun += number > 0 and plain.log(hash_).count(b"web started") > lives
         number += 1
@@ -276,7 +289,8 @@ def test_backoff_doubles(plain, tmp_path):
 
     pauses = [later - earlier for earlier, later in itertools.pairwise(times[:4])]
     for pause, delay in zip(pauses, (1, 2, 4), strict=True):
-        assert delay - 0.05 <= pause < delay + 1.5
+        # Late it may be, on a busy machine, but not twice as late.
+        assert delay - 0.05 <= pause < delay + 3.5
     assert record["error"] == "exited with status 3"
     assert record["run"]["restarts"] == 3
     assert (row["status"], row["state"], row["restarts"]) == ("running", "backoff", 3)
@@ -286,19 +300,19 @@ def test_backoff_doubles(plain, tmp_path):
 def test_staying_up_resets_the_backoff(plain, tmp_path):
     """A life that lasts for longer than `reset_after` lets the next crash wait the first delay again."""
     notes, gate = tmp_path / "notes", tmp_path / "gate"
-    script = 'test -e "$2" || exec sleep 1000; test $(wc -l <"$1") = 3 && sleep 0.8; ' + COUNTED
+    script = 'test -e "$2" || exec sleep 1000; test $(wc -l <"$1") = 5 && sleep 2; ' + COUNTED
     notes.touch()
     hash_ = plain.start("crash", shell(script, notes, gate))["hash"]
     plain.do("stop", "crash")
-    policy = {**plain.record(hash_)["restart"], "delay": 0.3, "reset_after": 0.6}
+    policy = {**plain.record(hash_)["restart"], "delay": 0.1, "reset_after": 1.8}
     plain.rewrite(hash_, restart=policy)
     gate.touch()
     plain.call("restart", "crash")
-    times = begun(notes, 5)
+    times = begun(notes, 7)
 
-    # 0.3, 0.6, then 1.2 and a life of 0.8, which is forgiven: 0.3 again and not 2.4.
-    assert times[3] - times[2] > 1.9
-    assert times[4] - times[3] < 1.5
+    # 0.1, 0.2, 0.4, 0.8, then 1.6 and a life of 2, which is forgiven: 0.1 again and not 3.2.
+    assert times[5] - times[4] > 3.5
+    assert times[6] - times[5] < 3.2
 
 
 def test_a_killed_service_is_a_crash(machine):
@@ -345,10 +359,17 @@ def test_a_clean_end_is_no_crash(machine):
 def test_restart_policies(plain, tmp_path, policy):
     """--restart: an end with status 0 is followed by another life only with `always`."""
     notes = tmp_path / "notes"
-    row = plain.start("once", shell('echo >>"$1"', notes), "--restart", policy)
-    plain.reached(row["hash"], "backoff" if policy == "always" else "exited")
+    hash_ = plain.start("once", shell('echo >>"$1"', notes), "--restart", policy)["hash"]
 
-    assert plain.record(row["hash"])["restart"]["on"] == policy.replace("-", "_")
+    def lived(count):
+        assert notes.read_text().count("\n") >= count
+
+    assert plain.record(hash_)["restart"]["on"] == policy.replace("-", "_")
+    if policy == "always":
+        eventually(lambda: lived(2))
+        return
+    plain.reached(hash_, "exited")
+    plain.ended(hash_)
     assert notes.read_text() == "\n"
 
 
@@ -374,7 +395,11 @@ def test_failed_respawn_is_tried_again(plain):
     supervisor = plain.supervisor(hash_)
     os.kill(supervisor, signal.SIGHUP)
     plain.logged(hash_, rb"did not start: cannot run .*server: No such file")
-    assert plain.row("web")["state"] == "backoff"
+
+    def waits():
+        assert plain.row("web")["state"] == "backoff"
+
+    eventually(waits)  # between two tries
     hidden.rename(program)
     plain.logged(hash_, rb"ready", 2)
 
@@ -400,7 +425,7 @@ def test_end_during_backoff(plain, tmp_path, how):
         plain.do(how, "crash")
         assert plain.holder(hash_) is None
 
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 15  # and not the 25 s of the backoff
     assert len(lives(notes)) == 1
     plain.nothing_left()
 
@@ -418,7 +443,7 @@ def test_restart_during_backoff(plain, tmp_path, how):
         plain.call(how, "crash")
     begun(notes, 2)
 
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 15
     assert plain.supervisor(hash_) == supervisor
     plain.reached(hash_, "backoff")
 
@@ -437,7 +462,7 @@ def test_kill_9(machine, victim, kind):
     command = argv("forker", kind, "stubborn", machine.tag)
     row = machine.start("web", command, "-t", "0.2")
     hash_ = row["hash"]
-    daemon = int(machine.logged(hash_, rb"ready (\d+)")[1])
+    daemon = int(machine.logged(hash_, rb"ready (\d+)\s")[1])
     supervisor, guardian = machine.supervisor(hash_), machine.guardian(hash_)
     if victim != "supervisor":
         os.kill(guardian, signal.SIGSTOP if victim == "both" else signal.SIGKILL)
@@ -465,7 +490,7 @@ def _dead(pid):
     def check():
         assert not procs.is_alive(pid)
 
-    eventually(check, 5)
+    eventually(check)
 
 
 def test_kill_9_while_it_starts(plain):
@@ -479,7 +504,7 @@ def test_kill_9_while_it_starts(plain):
         procs.elapse(0.02 + number * 0.006)
         procs.send(supervisor, signal.SIGKILL)
         assert running.finish() == 137
-        plain.nothing_left(3)
+        plain.nothing_left()
 
 
 def test_suspended_supervisor(plain):
@@ -490,7 +515,7 @@ def test_suspended_supervisor(plain):
     os.kill(row["supervisor"], signal.SIGSTOP)
     began = time.monotonic()
     assert plain.row("web")["status"] == "running"
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 5  # a quarter of a second, and what `ls` takes on a busy machine
     assert plain.start("web", command)["supervisor"] == row["supervisor"]
     os.kill(row["supervisor"], signal.SIGCONT)
 
@@ -505,7 +530,7 @@ def test_no_wake_up_while_idle(machine):
     hash_ = machine.start("web", shell("echo ready; exec sleep 1000"))["hash"]
     machine.logged(hash_, rb"ready")
     pids = [machine.supervisor(hash_), machine.guardian(hash_)]
-    procs.idle(machine.tag)
+    procs.idle(machine.tag, 1.0)
 
     def switches():
         return [int(procs.status_field(pid, "voluntary_ctxt_switches")) for pid in pids]
@@ -526,8 +551,9 @@ def test_heartbeat(plain):
     words = [sys.executable, "-c", code, "supervise", hash_, os.fsencode(plain.state).hex()]
     running = plain.devport.spawn(words)
     plain.logged(hash_, rb"ready", 2)
+    store = Store(str(plain.state))
     for _ in range(2):
-        plain.rewrite(hash_, last_up="2001-02-03T04:05:06Z")
+        store.update(hash_, lambda old: old._replace(last_up="2001-02-03T04:05:06Z"))  # it writes as well
 
         def check():
             assert plain.record(hash_)["last_up"].startswith(time.strftime("%Y"))
@@ -645,18 +671,18 @@ def test_ctrl_c_of_an_interactive_service_is_a_signal(windowed):
 
 def test_flow_control_typed_into_the_window(windowed):
     """Ctrl-S stops the service's output and nothing else: stop works (F94)."""
-    row = windowed.start("web", shell("echo ready; while :; do echo line; sleep 0.01; done"))
+    row = windowed.start("web", shell("echo ready; while :; do echo line; sleep 0.01; done"), "-t", "15")
     windowed.logged(row["hash"], rb"ready")
     windowed.type(row["window"], "C-s")
     began = time.monotonic()
 
     assert windowed.do("stop", "web") == "web stopped\n"
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 15  # the grace was not needed
 
 
 def test_typed_ahead(windowed):
     """A large paste into a service that does not read is bounded, and the supervisor stays responsive."""
-    row = windowed.start("web", shell("stty raw -echo; echo ready; exec sleep 1000"))
+    row = windowed.start("web", shell("stty raw -echo; echo ready; exec sleep 1000"), "-t", "15")
     windowed.logged(row["hash"], rb"ready")
     paste = windowed.devport.write("paste", "0123456789abcde\n" * (20 << 10))
     windowed.tmux("load-buffer", str(paste))
@@ -665,7 +691,7 @@ def test_typed_ahead(windowed):
 
     assert windowed.row("web")["status"] == "running"
     assert windowed.do("stop", "web") == "web stopped\n"
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 15  # the grace was not needed
 
 
 def test_typed_for_nothing(windowed):
@@ -697,7 +723,7 @@ def test_large_paste_arrives(windowed):
     text = "".join(chr(97 + n * 7 % 26) for n in range(40_000)) + "!"
     windowed.tmux("load-buffer", str(windowed.devport.write("paste", text)))
     windowed.tmux("paste-buffer", "-t", row["window"])
-    found = windowed.logged(row["hash"], rb"sum (\d+) (\d+)")
+    found = windowed.logged(row["hash"], rb"sum (\d+) (\d+)\r")
 
     assert (int(found[1]), int(found[2])) == (len(text), zlib.crc32(text.encode()))
 
@@ -765,7 +791,7 @@ def test_windows_of_failed_services_do_not_pile_up(windowed):
     def check():
         assert windowed.opened("#{window_id}") == [row["window"]]
 
-    eventually(check, 3)
+    eventually(check)
 
 
 def test_rm_closes_the_window_of_a_failed_service(windowed):
@@ -892,7 +918,7 @@ def test_tmux_goes_away(windowed, how):
     else:
         windowed.tmux(how)
     for row in rows:
-        windowed.ended(row["hash"], 6)
+        windowed.ended(row["hash"])
     windowed.nothing_left()
 
     assert {(one["status"], one["state"]) for one in windowed.ls().values()} == {("stopped", "stopped")}
@@ -926,7 +952,7 @@ def test_stop_with_a_hanging_tmux_server(windowed):
         assert windowed.row("web")["status"] == "running"
         began = time.monotonic()
         windowed.do("stop", "web")
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 5  # the least that asking tmux would take
         began = time.monotonic()
         assert windowed.do("rm", "web").startswith("web removed")
         assert 4 < time.monotonic() - began < 15  # it has waited five seconds for the window
@@ -937,7 +963,8 @@ def test_stop_with_a_hanging_tmux_server(windowed):
 
 def test_stalled_window_does_not_stall_the_service(windowed):
     """A tmux server that takes no output: `stop` still works, however much the service prints."""
-    row = windowed.start("web", shell("echo ready; exec yes 0123456789012345678901234567890123456789"))
+    flood = shell("echo ready; exec yes 0123456789012345678901234567890123456789")
+    row = windowed.start("web", flood, "-t", "15")
     windowed.logged(row["hash"], rb"ready")
     server = int(windowed.tmux("display-message", "-p", "#{pid}"))
     os.kill(server, signal.SIGSTOP)
@@ -945,7 +972,7 @@ def test_stalled_window_does_not_stall_the_service(windowed):
         procs.elapse(0.5)
         began = time.monotonic()
         windowed.do("stop", "web")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15  # the grace was not needed
     finally:
         os.kill(server, signal.SIGCONT)
     windowed.nothing_left()
@@ -964,5 +991,7 @@ def test_devport_by_path(plain):
     """A supervisor is the devport that started it, wherever PATH leads."""
     row = plain.start("web", argv("signals"), env={"PATH": "/nonexistent"})
 
-    assert procs.process(row["supervisor"]).command.split()[0] == sys.executable
+    # python, python3: whichever of them the devport on this PATH begins with
+    program = procs.process(row["supervisor"]).command.split()[0]
+    assert os.path.dirname(program) == os.path.dirname(sys.executable)
     assert DEVPORT not in procs.process(row["supervisor"]).command

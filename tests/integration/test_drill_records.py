@@ -29,7 +29,7 @@ from devport.registry.store import Store
 
 A = Record("a" * 10, "aaa", port=19000, name="web", project="/p", extra={"count": 0})
 B = Record("b" * 10, "bbb", port=19001, name="api", project="/p")
-STALE = 3.0
+STALE = 5.0
 """Seconds that a record which is written all the time may look old: 1 on a quiet machine."""
 PORTS = "20000-20999"  # never bound: every one is declared free, or only looked at
 

@@ -1,6 +1,7 @@
 """Services of other supervisors, as one that waits for them sees them, whatever state those are in."""
 
 import _socket
+import itertools
 import json
 import os
 import socket
@@ -123,21 +124,23 @@ def test_supervisor_that_hangs_up(loop, far, hold, store, answer):
     path = f"{store.root}/run/x.sock"
     hold("background", path)
     times = []
+    least = [0.02 * 2**number for number in range(4)]  # seconds between two
     with listener(path) as db:
 
         def hang_up():
+            times.append(loop.now())
             connection, _ = db.accept()
             connection.send(answer)
             connection.close()
-            times.append(loop.now())
 
         loop.watch(db.fileno(), hang_up)
         far.seen(DB)
-        run_for(loop, 0.5)
+        run_until(loop, lambda: len(times) > len(least))
         loop.unwatch(db.fileno())
         far.close()
 
-    assert 3 <= len(times) <= 8
+    pauses = [later - sooner for sooner, later in itertools.pairwise(times)]
+    assert [pause >= wanted for pause, wanted in zip(pauses, least, strict=True)] == [True] * len(least)
 
 
 def test_greets_only_who_waits(loop, far, hold, store):

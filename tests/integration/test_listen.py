@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import socket
 import stat
 import subprocess
@@ -14,6 +15,7 @@ import threading
 
 import pytest
 from support import engine, procs
+from support.clock import Clock
 
 from devport.engine.lifecycle import DOWN, MET, RESTART, Event, Kind, State
 from devport.errors import DevportError
@@ -93,14 +95,15 @@ class Clients:
     def __init__(self, address, family=socket.AF_INET):
         self.address, self.family = address, family
         self.answers, self.errors, self.threads = [], [], []
-        self.end = threading.Event()
+        self.end, self.connected = threading.Event(), threading.Event()
 
-    def once(self, timeout=10.0):
+    def once(self, timeout=engine.PATIENCE):
         """Connect, wait for the answer."""
         try:
             with socket.socket(self.family, socket.SOCK_STREAM) as client:
                 client.settimeout(timeout)
                 client.connect(self.address)
+                self.connected.set()
                 self.answers.append(client.recv(100))
         except OSError as error:
             self.errors.append(error)
@@ -291,7 +294,7 @@ def test_port_is_taken(service, address):
         before = engine.descriptors()
         with pytest.raises(DevportError) as caught:
             service(TCP, Listen("b", "tcp", f"{address}:{number}"))
-        assert engine.descriptors() == before
+        assert engine.descriptors() <= before
 
     assert re.fullmatch(
         rf"cannot listen on {re.escape(address)}:{number} for web: port {number} is in use by \S+ \(pid"
@@ -335,8 +338,10 @@ def test_address_that_is_none(service, address, why):
 
 def test_v4_and_v6_side_by_side(service):
     """A v6 socket takes no v4 connections, so that the same port can be declared for both."""
-    job = service(Listen("a", "tcp", "[::]:0"))
-    service(Listen("b", "tcp", f"0.0.0.0:{port(job)}"))
+    ports = procs.Ports()
+    service(Listen("a", "tcp", f"[::]:{ports.first}"))
+    service(Listen("b", "tcp", f"0.0.0.0:{ports.first}"))
+    ports.release()
 
 
 def test_localhost(service, monkeypatch):
@@ -372,7 +377,7 @@ def test_everything_is_given_back(loop, service, folder):
     engine.run_until(loop, lambda: job.lifecycle.state is State.WAITING)
     job.sockets.close()
 
-    assert engine.descriptors() == before
+    assert engine.descriptors() <= before
     assert os.listdir(folder) == []
 
 
@@ -392,11 +397,11 @@ def test_nobody_is_refused(loop, service, clients):
     started(loop, job)
     client = clients(("127.0.0.1", port(job)))
     for _ in range(3):
-        client.begin(pause=0.001)
-    for _ in range(100):
+        client.begin(pause=0.005)
+    for number in range(100):
         restart(loop, job)
-    count = len(client.answers)
-    engine.run_until(loop, lambda: len(client.answers) > count)
+        if number % 4 == 0:  # most are ended as soon as they can be, not all before they have served anybody
+            engine.run_until(loop, lambda: b"%d\n" % job.process.pid in client.answers)
     client.end.set()
     engine.run_until(loop, lambda: not any(thread.is_alive() for thread in client.threads))
 
@@ -405,13 +410,16 @@ def test_nobody_is_refused(loop, service, clients):
     assert b"" not in client.answers
 
 
+SLOW = (
+    "import os, signal; signal.signal(15, lambda *_: (os.write(1, b'ending\\n'), signal.pause()))\n"
+    "os.write(1, b'up\\n')\nwhile True: signal.pause()"
+)
+"""Who is told to end, says so, and takes its time."""
+
+
 def test_connection_during_a_restart(loop, service, clients):
     """Who connects while the old process ends is served by the new one, in order, waiting in the queue."""
-    slow = (
-        "import os, signal, sys; signal.signal(15, lambda *_: (os.write(1, b'ending\\n'),"
-        " signal.sigtimedwait([10], 0.4), os._exit(0)));\nos.write(1, b'up\\n')\nwhile True: signal.pause()"
-    )
-    job = service(TCP, argv=engine.python(slow))
+    job = service(TCP, argv=engine.python(SLOW), grace=60.0)
     started(loop, job, 1)
     old = job.process.pid
     loop.send(job, RESTART)
@@ -419,6 +427,8 @@ def test_connection_during_a_restart(loop, service, clients):
     job.command = job.command._replace(argv=ACCEPT)
     client = clients(("127.0.0.1", port(job)))
     client.begin()
+    engine.run_until(loop, client.connected.is_set)
+    os.kill(old, signal.SIGKILL)
     engine.run_until(loop, lambda: client.answers or client.errors)
 
     assert client.answers == [b"%d\n" % job.process.pid]
@@ -527,10 +537,10 @@ def test_connection_nobody_takes_yet(loop, service):
     waiting(loop, job)
     with socket.create_connection(("127.0.0.1", port(job)), 5):
         engine.run_until(loop, lambda: job.waits == [True, False])
-        assert turns_while(loop, 0.3) < 10
+        assert turns_while(loop, 0.3) < 50  # it would be thousands
         loop.send(job, MET)
         engine.run_until(loop, lambda: job.lifecycle.state is State.READY)
-        assert turns_while(loop, 0.3) < 10
+        assert turns_while(loop, 0.3) < 50
 
 
 def test_lazy_restart_is_no_wait(loop, service, clients):
@@ -621,9 +631,9 @@ def test_idle(loop, service, folder, where):
 
     def connect():
         if where != "/":
-            return socket.create_connection((where, port(job)), 5)
+            return socket.create_connection((where, port(job)), engine.PATIENCE)
         client = socket.socket(socket.AF_UNIX)
-        client.settimeout(5)
+        client.settimeout(engine.PATIENCE)
         client.connect(path)
         return client
 
@@ -631,10 +641,11 @@ def test_idle(loop, service, folder, where):
         engine.run_until(loop, lambda: b"up" in job.output)
         engine.run_for(loop, 1.2)
         assert job.lifecycle.state is State.READY
-        first = client.recv(20)
+        first, now = client.recv(20), loop.now()
+        engine.run_until(loop, lambda: job.sockets._used >= now)
     closed = loop.now()
     waiting(loop, job)
-    assert 0.2 <= loop.now() - closed <= 2.0
+    assert 0.2 <= loop.now() - closed <= 10.0
     assert job.lifecycle.wanted
     with connect() as client:
         engine.run_until(loop, lambda: job.spawns == 2 and job.lifecycle.state is State.READY)
@@ -647,15 +658,17 @@ def test_idle(loop, service, folder, where):
 def test_short_connections_keep_it_up(loop, service, clients):
     """Each is over before anybody looks, and counts all the same."""
     job = service(TCP, lazy=True, idle=1.0)
+    clock = Clock(loop)
     engine.start(loop, job)
     client = clients(("127.0.0.1", port(job)))
-    client.begin(pause=0.3)
-    engine.run_until(loop, lambda: client.answers)
-    engine.run_for(loop, 3.0)
+    for number in range(1, 11):
+        client.begin()
+        clock.until(lambda number=number: len(client.answers) == number)
+        clock.go_on(0.3)
 
     assert job.spawns == 1
     assert job.lifecycle.state is State.READY
-    client.close()
+    clock.release()
     waiting(loop, job)
 
 
@@ -670,16 +683,18 @@ def test_idle_without_lazy(loop, service):
 
 def test_connection_while_it_goes_to_sleep(loop, service, clients):
     """Who connects while it is being stopped for want of connections is served by the next run."""
-    slow = (
-        "import os, signal; signal.signal(15, lambda *_: (os.write(1, b'ending\\n'),"
-        " signal.sigtimedwait([10], 0.3), os._exit(0)))\nwhile True: signal.pause()"
-    )
-    job = service(TCP, idle=0.2, argv=engine.python(slow))
+    job = service(TCP, idle=0.2, argv=engine.python(SLOW), grace=60.0)
+    clock = Clock(loop)
     engine.start(loop, job)
-    engine.run_until(loop, lambda: b"ending" in job.output)
+    clock.until(lambda: b"up" in job.output)
+    clock.go_on(0.3)
+    clock.until(lambda: b"ending" in job.output)
+    clock.release()
     job.command = job.command._replace(argv=ACCEPT)
     client = clients(("127.0.0.1", port(job)))
     client.begin()
+    engine.run_until(loop, client.connected.is_set)
+    os.kill(job.process.pid, signal.SIGKILL)
     engine.run_until(loop, lambda: client.answers or client.errors)
 
     assert client.errors == []

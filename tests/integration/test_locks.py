@@ -235,18 +235,19 @@ def test_discard_unlinks_only_what_nobody_holds(path, me):
 
 
 def test_many_locks_are_one_wait(tmp_path, me):
-    """Those that are free are taken at once, the others are waited for together."""
-    paths = [str(tmp_path / f"{number}.lock") for number in range(20)]
-    with Child(paths[3]), Child(paths[7]):
+    """Those that are free are taken, the others are waited for together."""
+    paths = [str(tmp_path / f"{number:02}.lock") for number in range(40)]
+    ours = [Lock.acquire(path, me) for path in paths[4:]]
+    with Child(paths[1]), Child(paths[3]):
         before = time.monotonic()
-        locks, holders = acquire_all(dict.fromkeys(paths, me), timeout=0.1)
+        locks, holders = acquire_all(dict.fromkeys(paths, me), timeout=0.25)
         took = time.monotonic() - before
-    for lock in locks.values():
+    for lock in (*locks.values(), *ours):
         lock.release()
 
-    assert sorted(holders) == [paths[3], paths[7]]
-    assert len(locks) == 18
-    assert took < 1
+    assert sorted(holders) == [paths[1], *paths[3:]]
+    assert sorted(locks) == [paths[0], paths[2]]
+    assert took < 5  # one after the other it would be 9.5 seconds
 
 
 def test_when_one_lock_cannot_be_asked_for_none_stays_held(tmp_path, me):

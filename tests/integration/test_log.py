@@ -271,7 +271,7 @@ def test_something_else_in_its_place(make, path, troubles, kind):
         return os.waitstatus_to_exitcode(status)
 
     try:
-        code = eventually(check, 5)
+        code = eventually(check)
     except AssertionError:
         os.kill(pid, 9)
         os.waitpid(pid, 0)
@@ -593,7 +593,7 @@ def test_log_that_cannot_be_written(machine):
     began = time.monotonic()
     assert machine.start("web", shell(script))["status"] == "running"
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9  # not as long as a start that nobody answers is waited for
     if machine.windows:
         window = machine.window(row["hash"])
         machine.shows(window, r"(?m)^one *$")

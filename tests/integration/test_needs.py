@@ -184,7 +184,7 @@ def test_a_chain_of_a_hundred(loop):
         start(loop, job)
     for needs in everything:
         loop.at(loop.now(), needs.look)
-    run_until(loop, lambda: jobs[-1].lifecycle.state is State.READY)
+    run_until(loop, lambda: jobs[-1].lifecycle.state is State.READY, 60.0)
 
     ready = [
         name

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from support import procs
 
 from devport.errors import DevportError
 from devport.registry import files
@@ -389,7 +390,12 @@ def test_a_writer_that_is_stopped_with_the_lock_is_waited_for_with_a_limit(store
     )
     with subprocess.Popen([sys.executable, "-c", program, store.root], stdout=subprocess.PIPE) as child:
         assert child.stdout.readline() == b"ready\n"
+
+        def is_stopped():
+            assert procs.process(child.pid).state == "T"
+
         try:
+            procs.eventually(is_stopped)  # a SIGCONT before that would be lost
             with pytest.raises(DevportError, match="another process keeps it locked"):
                 store.update(A.hash, lambda record: record._replace(tailnet=True), timeout=0.05)
         finally:

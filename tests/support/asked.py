@@ -5,6 +5,7 @@
 
 import time
 
+from support.procs import eventually
 from support.running import PATIENCE
 
 from devport.registry.locks import held
@@ -25,3 +26,14 @@ def answer(supervisor):
     with Remote.connect(supervisor, PATIENCE) as remote:
         assert remote.request("status")["ok"] is True
     return time.monotonic() - before
+
+
+def reached(supervisor, name, *states):
+    """Wait until the service called `name` is in one of `states`, as `supervisor` says."""
+    with Remote.connect(supervisor, PATIENCE) as remote:
+
+        def check():
+            [row] = remote.request("status", services=[name])["services"]
+            assert row["state"] in states, row
+
+        eventually(check, PATIENCE)

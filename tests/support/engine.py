@@ -54,7 +54,7 @@ def close_loop(loop):
         loop.send(job, DOWN)
         loop.send(job, DOWN)
     try:
-        run_until(loop, lambda: all(job.lifecycle.state in AT_REST for job in loop.jobs))
+        run_until(loop, lambda: all(job.lifecycle.state in AT_REST for job in loop.jobs) and not loop._guests)
     finally:
         loop.signals.close()
         loop.printer.sink.close()

@@ -56,6 +56,7 @@ class Process(NamedTuple):
     group: int
     session: int
     command: str
+    threads: int
 
 
 def process(pid):
@@ -67,7 +68,7 @@ def process(pid):
             command = file.read().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:
         return None
-    return Process(int(pid), fields[0].decode(), *map(int, fields[1:4]), command)
+    return Process(int(pid), fields[0].decode(), *map(int, fields[1:4]), command, int(fields[17]))
 
 
 def everybody():
@@ -99,8 +100,8 @@ def _carries(pid, tag):
 
 
 def alive(found):
-    """Whether `found`, a Process or None, is one that can still do something."""
-    return found is not None and found.state not in "ZX"
+    """Whether `found`, a Process or None, can still do something: a thread of it may outlive the first."""
+    return found is not None and (found.state not in "ZX" or found.threads > 1)
 
 
 def is_alive(pid):
@@ -132,7 +133,7 @@ def descendants(pid):
 
 def zombies(pid):
     """The dead children of `pid` that nobody has reaped."""
-    return [found for child in children(pid) if (found := process(child)) and found.state == "Z"]
+    return [found for child in children(pid) if (found := process(child)) and not alive(found)]
 
 
 def gone(tag, timeout=3.0):
@@ -205,7 +206,10 @@ def cpu_seconds(pid):
 
 
 def idle(tag, quiet=0.3, timeout=20.0):
-    """Return once nothing that carries `tag` has used the processor for `quiet` seconds: all are blocked."""
+    """Return once nothing that carries `tag` has used the processor for `quiet` seconds: all are blocked.
+
+    Who is not blocked and has to wait for a processor has used none either: its state tells.
+    """
     last = {"used": -1.0, "since": 0.0}
 
     def check():
@@ -215,6 +219,8 @@ def idle(tag, quiet=0.3, timeout=20.0):
                 used += cpu_seconds(one.pid)
             except OSError:
                 used += 1
+            if one.state in "RD":
+                last.update(used=-1.0)
         if used != last["used"]:
             last.update(used=used, since=now)
         assert now - last["since"] >= quiet

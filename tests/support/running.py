@@ -22,6 +22,8 @@ PATIENCE = float(os.environ.get("DEVPORT_TEST_PATIENCE", "20"))
 """Seconds for what takes milliseconds: the machine may be busy. Less where a test is expected to fail."""
 LATE = 3.0
 """Seconds that an end may take longer than its grace says, on a busy machine."""
+LEAVING = 4.0
+"""Seconds that what has been told to end may still be there when a test is over, on a busy machine."""
 
 
 def child(name, *words):
@@ -62,6 +64,7 @@ class Running:
 
     def __init__(self, popen, tag, out=None, err=None, keyboard=None):
         self.popen, self.tag, self.keyboard = popen, tag, keyboard
+        self.modes = None  # of its terminal, as they were before it could change them
         self.out, self.err = out, err
         self.buffer, self.errors = bytearray(), b""
         self.seen = 0  # how much of `output` has been matched by `expect`
@@ -327,6 +330,7 @@ class Devport:
     def _at_terminal(self, argv, size, cwd, environ):
         keyboard, screen = pty.openpty()
         termios.tcsetwinsize(screen, (size[1], size[0]))
+        modes = termios.tcgetattr(screen)
         popen = subprocess.Popen(
             argv,
             cwd=cwd or self.project,
@@ -338,7 +342,9 @@ class Devport:
         )
         os.close(screen)
         self.descriptors.append(keyboard)
-        return self._remember(Running(popen, self.tag, os.dup(keyboard), keyboard=keyboard))
+        running = self._remember(Running(popen, self.tag, os.dup(keyboard), keyboard=keyboard))
+        running.modes = modes
+        return running
 
     def pipe(self):
         """A pipe that is closed when the test ends: what is read, what is written."""
@@ -373,7 +379,7 @@ class Devport:
         """Kill whatever is left; AssertionError naming it, because a test ends what it starts."""
         left = []
         try:
-            procs.gone(self.tag, 2)
+            procs.gone(self.tag, LEAVING)
         except AssertionError:
             left = procs.tree(self.tag)
             procs.kill_all(self.tag)
