@@ -398,7 +398,7 @@ def test_run_is_stopped_before_the_prompt(devport, shell):
     slow = (
         "import os,signal,time;"
         "stop=lambda *_:(time.sleep(0.1),os.write(1,b'put away'),os.kill(os.getpid(),signal.SIGSTOP));"
-        "signal.signal(signal.SIGTSTP,stop);os.write(1,b'ready');signal.pause()"
+        "signal.signal(signal.SIGTSTP,stop);os.write(1,b'ready');[signal.pause() for _ in range(9)]"
     )
     devport.procfile(web=python(slow))
     shell.type(f"{DEVPORT} run web\n".encode())
