@@ -96,6 +96,14 @@ CONTROLS = (
         (f"{DRILL}::test_p22_pipe_held_by_a_stranger",),
     ),
     Control(
+        "no-last-look-at-the-pipe",
+        "F32",
+        LOOP,
+        "said = self._read(job)",
+        "said = False",
+        (f"{KERNEL}::test_f32_words_that_came_while_devport_was_kept_from_reading",),
+    ),
+    Control(
         "end-of-file-is-read-for-ever",
         "F33",
         LOOP,

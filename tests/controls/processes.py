@@ -366,6 +366,14 @@ CONTROLS = (
         ("tests/integration/test_faults_kernel.py::test_f18_zombie_that_its_parent_keeps",),
         quick=True,
     ),
+    Control(
+        "first-thread-is-all",
+        "F18",
+        DESCENDANTS,
+        'if state == "Z" and int(fields[_THREADS]) > 1:',
+        "if False:",
+        (f"{KERNEL}::test_f18_who_outlives_its_first_thread_is_no_zombie",),
+    ),
     # B. signals, terminal, job control
     Control(
         "hangup-is-nothing",

@@ -50,6 +50,7 @@ CATALOGUE = (
             f"{BACK}test_f32_terminal_held_by_a_stranger",
             f"{MATRIX}test_stdout_held_by_a_daemon",
             f"{DRILL}test_p22_pipe_held_by_a_stranger",
+            f"{KERNEL}test_f32_words_that_came_while_devport_was_kept_from_reading",
         ),
     ),
     Entry(

@@ -189,6 +189,7 @@ CATALOGUE = (
             f"{FAULTS}test_f18_zombie_in_the_group",
             f"{BACK}test_f18_zombie_in_the_group",
             f"{KERNEL}test_f18_zombie_that_its_parent_keeps",
+            f"{KERNEL}test_f18_who_outlives_its_first_thread_is_no_zombie",
         ),
     ),
     Entry(
