@@ -128,6 +128,7 @@ def test_p11_escapee(devport, tally):
 
             assert status == 143
             assert seconds < GRACE + LATE
+            assert b"still running" not in running.output
             procs.gone(devport.tag, LATE)
             assert not procs.is_locked(life), "it hops on"
         finally:

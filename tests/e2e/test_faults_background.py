@@ -60,6 +60,7 @@ def test_f02_escape_artist(plain):
         seconds, _ = stopped(plain, "web")
 
         assert seconds < GRACE + LATE
+        assert plain.row("web")["state"] == "stopped"
         plain.nothing_left()
         assert not procs.is_locked(life), "it hops on"
     finally:
