@@ -261,7 +261,8 @@ class Ports:
                 return False
             self._claims.append(claim)
         first = POOL[0] + number * BLOCK
-        if all(is_free(port) for port in range(first, first + blocks * BLOCK)):
+        # Nor may connections of an earlier test linger there (TIME_WAIT): not every server reuses a port.
+        if all(is_free(port, lingering=False) for port in range(first, first + blocks * BLOCK)):
             return True
         self.release()
         return False
@@ -272,10 +273,10 @@ class Ports:
             self._claims.pop().close()
 
 
-def is_free(port):
-    """Whether nothing listens on `port`, v4 or v6."""
+def is_free(port, *, lingering=True):
+    """Whether nothing listens on `port`, v4 or v6; old connections may be `lingering` there, or not."""
     with socket.socket(socket.AF_INET6) as both:
-        both.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        both.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(lingering))
         both.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         try:
             both.bind(("::", port))
