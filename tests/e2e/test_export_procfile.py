@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from support import export_projects, told
-from support.procs import eventually
+from support.procs import eventually, idle
 
 from devport.export import procfile
 from devport.export.target import Target
@@ -35,7 +35,7 @@ def manager(request):
 
 
 @pytest.fixture
-def start():
+def start(tag):
     """Run a manager in a folder."""
     started = []
 
@@ -54,12 +54,13 @@ def start():
     for one, folder, log in started:
         if one.args[0].endswith("honcho"):
             eventually(lambda folder=folder, log=log: _told_of(folder, log), 20)
+            idle(tag, 0.15)
         one.send_signal(signal.SIGTERM)
         one.wait(20)
 
 
 def _told_of(folder, log):
-    """Wait for the starts: honcho 2.0 breaks on a signal that comes before it has told of each."""
+    """Wait for the starts: a signal breaks honcho 2.0 before or while it tells of one."""
     with open(os.path.join(folder, "Procfile"), "rb") as procfile, open(log, "rb") as said:
         entries = [line for line in procfile if line.strip() and not line.startswith(b"#")]
         assert said.read().count(b" started (pid=") == len(entries)

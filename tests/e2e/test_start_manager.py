@@ -76,10 +76,11 @@ def check(devport):
     return web, api
 
 
-def begun(running, manager, *names):
-    """Wait until `manager` knows them: honcho 2.0 breaks on a signal before it has told of the starts."""
+def begun(devport, running, manager, *names):
+    """Wait until `manager` is at rest: a signal breaks honcho 2.0 before or while it tells of a start."""
     if manager == "honcho":
         running.expect_all(*(rb"%s\.1 started \(pid=" % name.encode() for name in names))
+        procs.idle(devport.tag, 0.15)
 
 
 def left(devport):
@@ -96,7 +97,7 @@ def test_runs(devport, path, manager):
         need(manager)
     project(devport)
     running = devport.start("--manager", manager, "web", "api", terminal=(100, 30))
-    begun(running, manager, "web", "api")
+    begun(devport, running, manager, "web", "api")
     check(devport)
 
     [folder] = left(devport)
@@ -167,7 +168,7 @@ def test_killed(devport, path):
         need("honcho")
     devport.procfile(web=f"echo $$ >'{devport.folder}/web.pid'; exec sleep 1000")
     running = devport.start("--manager", "honcho")
-    begun(running, "honcho", "web")
+    begun(devport, running, "honcho", "web")
 
     def started():
         pid = devport.folder / "web.pid"
@@ -218,7 +219,7 @@ def test_a_service_without_a_port(devport, path, manager):
     devport.write("devport.yaml", f"processes:\n  web: {{exec: {command}, no-port: true}}\n")
     running = devport.start("--manager", manager, terminal=(100, 30), env={"PORT": "7000"})
 
-    begun(running, manager, "web")
+    begun(devport, running, manager, "web")
     assert "PORT" not in told(devport, "web")["env"]
     running.type(b"Q" if manager == "mprocs" else b"\x03")
     running.finish()
