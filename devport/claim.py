@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from devport.context import Context
+from devport.engine.lifecycle import Lifecycle, State
 from devport.errors import DevportError
 from devport.launch import Launch
 from devport.model import RunOptions
@@ -15,6 +16,8 @@ from devport.registry.owner import check_free
 from devport.registry.ports import Held
 from devport.registry.record import Record, utc
 from devport.registry.store import Store
+
+NO_TASKS: Mapping[str, Lifecycle] = {}
 
 
 class PortHold:
@@ -110,12 +113,25 @@ def obstacle(context: Context, launch: Launch, options: RunOptions, own: Collect
     )
 
 
-def release(context: Context, locks: Mapping[str, Lock]) -> None:
-    """Give the services back, and note that they were up until now; earlier failures are no news any more."""
+def release(context: Context, locks: Mapping[str, Lock], tasks: Mapping[str, Lifecycle] = NO_TASKS) -> None:
+    """Give the services back, and note that they were up until now; earlier failures are no news any more.
+
+    What became of one of `tasks`, by hash, is: who runs in the background may need it.
+    """
     now = utc(context.wall())
 
     def released(old: Record) -> Record:
-        return old._replace(last_up=now, state="stopped" if old.state else "", error="")
+        task = tasks.get(old.hash)
+        if not old.state or task is None or task.state not in {State.EXITED, State.FAILED}:
+            return old._replace(last_up=now, state="stopped" if old.state else "", error="")
+        run = {
+            **old.run,
+            "pid": None,
+            "status": task.status,
+            "begun": task.begun,
+            "was_ready": task.was_ready,
+        }
+        return old._replace(last_up=now, state=str(task.state), error=task.fault, run=run)
 
     try:
         Store(context.state_dir).update_all(dict.fromkeys(locks, released))

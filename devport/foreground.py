@@ -8,15 +8,7 @@ import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from devport.claim import (
-    PortHold,
-    hold_ports,
-    lock_services,
-    obstacle,
-    release,
-    socket_path,
-    sweep_sockets,
-)
+from devport.claim import PortHold, hold_ports, lock_services, obstacle, release, socket_path, sweep_sockets
 from devport.context import Context, is_tty
 from devport.engine.announcement import announcement, unready, waiting
 from devport.engine.backlog import LIMIT, Backlog
@@ -77,8 +69,10 @@ def _start(
         raise DevportError("nothing started: everything is running already")
     launches = tuple(one for one in launches if one.hash in locks)
     holds = hold_ports(context, launches, options)
-    status = Foreground(context, launches, holds, options, spawner=spawner, lifeline=lifeline).run()
-    release(context, locks)
+    run = Foreground(context, launches, holds, options, spawner=spawner, lifeline=lifeline)
+    status = run.run()
+    tasks = [one.hash for one in launches if one.service.policy.task]
+    release(context, locks, {hash_: run.jobs[hash_].lifecycle for hash_ in tasks})
     return status
 
 

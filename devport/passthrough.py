@@ -53,8 +53,10 @@ def run(
         if not locks:
             raise DevportError(f"cannot run {service.name}: it is already running: {holders[launch.hash]}")
         hold = hold_ports(context, [launch], options)[launch.hash]
-        status = Passthrough(context, launch, hold, options.grace, lifeline=lifeline, group=group).run()
-        release(context, locks)
+        one = Passthrough(context, launch, hold, options.grace, lifeline=lifeline, group=group)
+        status = one.run()
+        is_task = service.policy.task and not extra  # with other words it did something else
+        release(context, locks, {launch.hash: one.job.lifecycle} if is_task else {})
         return status
 
     return guarded(work, share_terminal=True)

@@ -36,7 +36,7 @@ processes:
     start: {{enable: false}}
 tasks:
   migrate:
-    exec: echo migrated >> {folder}/ran
+    exec: test ! -e {folder}/bad || exit 3; echo migrated >> {folder}/ran
     after: [db]
   seed:
     exec: sh -c 'echo seeded "$@" >> {folder}/ran; exit 7' sh
@@ -120,6 +120,25 @@ def test_tasks_run_again_only_for_what_does_not_run(shop):
     shop.detach("migrate")
     shop.do("wait")
     assert lines(shop.folder / "ran") == ["migrated"] * 3
+
+
+@pytest.mark.parametrize("verb", ["task", "run"])
+def test_what_a_task_did_in_the_foreground_counts(shop, verb):
+    """A restart goes by the task's last run, wherever it was: one that succeeded was not stopped."""
+    shop.detach()
+    shop.do("wait")
+    shop.do("stop", "api")
+    shop.do(verb, "migrate")
+    assert shop.do("restart", "api") == "api started\n"
+
+    shop.do("stop", "api")
+    (shop.folder / "bad").touch()
+    shop.do(verb, "migrate", status=3)
+    said = shop.refused("restart", "api", status=1)
+    assert said == "devport: cannot start api: migrate exited with status 3\n"
+    (shop.folder / "bad").unlink()
+    shop.do(verb, "migrate")
+    assert shop.do("restart", "api") == "api started\n"
 
 
 def test_needs_that_nobody_starts(shop):
