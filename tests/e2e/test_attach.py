@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from typing import NamedTuple
@@ -173,11 +174,23 @@ def _same(expected, found):
     assert expected == found
 
 
+def patient(desk):
+    """PATH with a tmux that attaches once ../read is there: it drops what a terminal has not read yet."""
+    folder = desk.devport.folder / "patient"
+    folder.mkdir()
+    wait = f"until test -e '{desk.devport.folder}/read'; do sleep 0.02; done"
+    script = f'#!/bin/sh\ncase "$*" in *attach-session*) {wait};; esac\nexec {shutil.which("tmux")} "$@"\n'
+    (folder / "tmux").write_text(script)
+    (folder / "tmux").chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
 def test_attaching_inside_another_server(desk):
     """A tmux within a tmux: it works, and the user is told about the prefix."""
     desk.start("web")
-    running = desk.attach("web", env={"TMUX": "/tmp/tmux-0/another,1,0", "TMUX_PANE": "%0"})
+    running = desk.attach("web", env={**patient(desk), "TMUX": "/tmp/tmux-0/another,1,0", "TMUX_PANE": "%0"})
     running.expect(rb"devport: this is a tmux inside another: press the prefix twice to reach it")
+    (desk.devport.folder / "read").touch()
     running.expect(rb"this is web")
     desk.leave()
 
@@ -244,10 +257,11 @@ def test_last_output_of_a_failed_service(desk):
     desk.start("api")
     desk.servers.tmux("send-keys", "-t", web.window.id, "fail", "Enter")
     eventually(lambda: _same(None, held(desk.store.lock_path(web.record.hash))))
-    running = desk.attach("web")
+    running = desk.attach("web", env=patient(desk))
     running.expect(
         rb"devport: web: it is not running: this is what it printed last; devport restart 111 starts it"
     )
+    (desk.devport.folder / "read").touch()
     running.expect(rb"you said FAIL")
     desk.leave()
 

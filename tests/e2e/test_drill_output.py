@@ -16,7 +16,7 @@ import time
 import zlib
 
 import pytest
-from support import background, frames, procs
+from support import background, frames, live, procs
 from support.drill import trials
 from support.engine import descriptors, engine, make_job, run_until, start
 from support.procs import eventually
@@ -260,6 +260,7 @@ def test_p24_services_that_fail_to_start(frame, tally):
     frame.up()
     frame.marked("lives", 2)
     supervisor = frame.supervisor("web")
+    live.row(frame.devport, "web")  # by now it has its control socket
     before = min(_descriptors_at_times(supervisor))
     for number in range(count):
         failed = frame.text().count(FAILED)
