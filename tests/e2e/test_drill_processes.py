@@ -334,11 +334,11 @@ def test_p15_second_interrupt(devport, tally):
         status, seconds = running.stop(signal.SIGINT)
 
         assert status == 130
-        assert seconds < LATE
+        assert seconds < 3
         took.append(seconds)
         assert procs.tree(devport.tag) == []
     print(f"P15: median {statistics.median(took):.3f} s, longest {max(took):.3f} s")
-    assert min(took) < 0.5  # the others may have had to wait for the machine
+    assert statistics.median(took) < 0.5  # some may have had to wait for the machine
     tally(count)
 
 
